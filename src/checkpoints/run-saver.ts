@@ -1,0 +1,196 @@
+import type { RunnableConfig } from "@langchain/core/runnables";
+import {
+  type Checkpoint,
+  type CheckpointMetadata,
+  type CheckpointTuple,
+  type PendingWrite,
+  WRITES_IDX_MAP,
+} from "@langchain/langgraph-checkpoint";
+import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
+import { AgentError } from "../errors/agent-error.ts";
+import type { Database } from "../postgres/database.ts";
+import { asPgPool } from "./set-up.ts";
+
+/** Who writes: the run and the attempt that holds its lease. */
+export type Writer = { runId: string; attempt: number; jobId: string };
+
+type ChannelVersions = Record<string, string | number>;
+
+/**
+ * The stock saver for one attempt of one run. Reading and the tables are the stock's; what differs:
+ * every write is one statement that first checks the lease (a check before it would be a race), says
+ * who wrote it, and the run sees the thread as its last completed turn left it.
+ */
+export class RunSaver extends PostgresSaver {
+  readonly #db: Database;
+  readonly #writer: Writer;
+  /** What LangGraph gets as the newest root checkpoint until this attempt has written one itself. */
+  #base: CheckpointTuple | undefined;
+  #wroteRoot = false;
+  /** Checkpoints that this attempt has committed, root and nested. */
+  writes = 0;
+  /** The newest root checkpoint, ours or the one we began from. */
+  rootCheckpointId: string | undefined;
+
+  readonly #onStep: () => void;
+
+  constructor(db: Database, writer: Writer, onStep: () => void = () => undefined) {
+    super(asPgPool(db), undefined, { schema: db.schema });
+    this.#db = db;
+    this.#writer = writer;
+    this.#onStep = onStep;
+  }
+
+  /** Begins from this checkpoint of the thread, or from nothing. */
+  async beginFrom(checkpointId: string | undefined): Promise<CheckpointTuple | undefined> {
+    if (checkpointId === undefined) return undefined;
+    const thread = { thread_id: this.#writer.jobId, checkpoint_id: checkpointId };
+    this.#base = await super.getTuple({ configurable: thread });
+    this.rootCheckpointId = this.#base === undefined ? undefined : checkpointId;
+    return this.#base;
+  }
+
+  /**
+   * The checkpoint at which an earlier attempt of this run stopped. By attempt first: checkpoint ids
+   * follow the clocks of the processes that made them.
+   */
+  async newestOfThisRun(): Promise<string | undefined> {
+    const [row] = await this.#db.query<{ checkpoint_id: string }>(
+      "saver-newest-of-run",
+      `select checkpoint_id from checkpoints
+        where thread_id = $1 and checkpoint_ns = '' and metadata ->> 'run_id' = $2
+        order by (metadata ->> 'attempt')::integer desc, checkpoint_id desc limit 1`,
+      [this.#writer.jobId, this.#writer.runId],
+    );
+    return row?.checkpoint_id;
+  }
+
+  override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    const { checkpoint_id, checkpoint_ns = "" } = config.configurable ?? {};
+    if (checkpoint_ns !== "" || checkpoint_id) return await super.getTuple(config);
+    if (!this.#wroteRoot) return this.#base;
+    // Ours by id, not the newest by id: other clocks may have made "newer" ones.
+    const ours = { thread_id: this.#writer.jobId, checkpoint_id: this.rootCheckpointId };
+    return await super.getTuple({ configurable: ours });
+  }
+
+  /** Unique to the writer: with the stock's integers two branches of a thread share blob rows. */
+  override getNextVersion(current: number | undefined): number {
+    const last = current === undefined ? 0 : Number(String(current).split(".", 1)[0]);
+    const { runId, attempt } = this.#writer;
+    const version: string = `${String(last + 1).padStart(20, "0")}.${runId}.${attempt}`;
+    // Typed as a number in the base class, whose documentation allows strings; so do its tables.
+    return version as unknown as number;
+  }
+
+  override async put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    newVersions: ChannelVersions,
+  ): Promise<RunnableConfig> {
+    const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
+    const blobs = await this._dumpBlobs(thread_id, checkpoint_ns, checkpoint.channel_values, newVersions);
+    const { runId, attempt } = this.#writer;
+    const written: CheckpointMetadata & object = { ...metadata, ...{ run_id: runId, attempt } };
+    const fenced = await this.#db.query("saver-put", PUT, [
+      runId,
+      attempt,
+      thread_id,
+      checkpoint_ns,
+      blobs.map((blob) => blob[2]),
+      blobs.map((blob) => blob[3]),
+      blobs.map((blob) => blob[4]),
+      blobs.map((blob) => base64(blob[5])),
+      checkpoint.id,
+      checkpoint_id,
+      JSON.stringify(this._dumpCheckpoint(checkpoint)),
+      JSON.stringify(await this._dumpMetadata(written)),
+    ]);
+    if (fenced.length === 0) throw leaseLost();
+    this.writes++;
+    if (metadata.source === "loop") this.#onStep();
+    if (checkpoint_ns === "") {
+      this.#wroteRoot = true;
+      this.rootCheckpointId = checkpoint.id;
+    }
+    return { configurable: { thread_id, checkpoint_ns, checkpoint_id: checkpoint.id } };
+  }
+
+  override async putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string): Promise<void> {
+    const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
+    const rows = await this._dumpWrites(thread_id, checkpoint_ns, checkpoint_id, taskId, writes);
+    // Errors, interrupts and their answers have one slot each and are replaced; results never are.
+    const replaces = writes.every(([channel]) => channel in WRITES_IDX_MAP);
+    const { runId, attempt } = this.#writer;
+    const fenced = await this.#db.query(
+      replaces ? "saver-replace-writes" : "saver-writes",
+      replaces ? REPLACE_WRITES : ADD_WRITES,
+      [
+        runId,
+        attempt,
+        thread_id,
+        checkpoint_ns,
+        checkpoint_id,
+        taskId,
+        rows.map((row) => row[4]),
+        rows.map((row) => row[5]),
+        rows.map((row) => row[6]),
+        rows.map((row) => base64(row[7])),
+      ],
+    );
+    if (fenced.length === 0) throw leaseLost();
+  }
+
+  /** What a failed first turn left behind: there is no completed turn to go back to. */
+  async forgetThread(): Promise<void> {
+    const { runId, attempt, jobId } = this.#writer;
+    const fenced = await this.#db.query("saver-forget", FORGET, [runId, attempt, jobId]);
+    if (fenced.length === 0) throw leaseLost();
+  }
+}
+
+// `for share` waits for a takeover that is about to commit and then sees its attempt; with
+// `for key share` it would slip past.
+const FENCE =
+  "fence as (select 1 from runs where run_id = $1 and attempt = $2 and status = 'running' for share)";
+
+// Arrays of base64 text: both drivers write text arrays alike, bytea arrays they do not.
+const PUT = `
+  with ${FENCE}, blobs as (
+    insert into checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+    select $3, $4, b.channel, b.version, b.type, decode(b.content, 'base64')
+      from fence, unnest($5::text[], $6::text[], $7::text[], $8::text[]) as b (channel, version, type, content)
+    on conflict do nothing)
+  insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+  select $3, $4, $9, $10, $11::jsonb, $12::jsonb from fence
+  on conflict (thread_id, checkpoint_ns, checkpoint_id)
+    do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata
+  returning 1`;
+
+const WRITES = `
+  with ${FENCE}, written as (
+    insert into checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob)
+    select $3, $4, $5, $6, w.idx, w.channel, w.type, decode(w.content, 'base64')
+      from fence, unnest($7::integer[], $8::text[], $9::text[], $10::text[]) as w (idx, channel, type, content)
+    on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)`;
+const ADD_WRITES = `${WRITES} do nothing) select 1 from fence`;
+const REPLACE_WRITES = `${WRITES}
+      do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob)
+  select 1 from fence`;
+
+const FORGET = `
+  with ${FENCE},
+    blobs as (delete from checkpoint_blobs using fence where thread_id = $3),
+    writes as (delete from checkpoint_writes using fence where thread_id = $3),
+    roots as (delete from checkpoints using fence where thread_id = $3)
+  select 1 from fence`;
+
+function base64(bytes: Uint8Array | undefined): string | null {
+  if (bytes === undefined) return null;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}
+
+function leaseLost(): AgentError {
+  return new AgentError("lease_lost", "another process has taken this run over");
+}

@@ -1,0 +1,86 @@
+import pg from "pg";
+import { type Database, type Queryable, quotedSchema } from "./database.ts";
+
+export type ServerOptions = {
+  host: string;
+  port: number;
+  user: string;
+  password?: string | undefined;
+  database: string;
+  schema: string;
+  poolSize: number;
+  ssl?: boolean | { rejectUnauthorized: boolean } | undefined;
+  /** A statement, and an open transaction, may hold its locks no longer than this. */
+  lockHoldMs: number;
+  onConnectionError: (error: Error) => void;
+};
+
+/** The port over a Postgres server. Nothing connects before the first query. */
+export function openServer(options: ServerOptions): Database {
+  const schema = quotedSchema(options.schema);
+  const pool = new pg.Pool({
+    host: options.host,
+    port: options.port,
+    user: options.user,
+    password: options.password,
+    database: options.database,
+    ssl: options.ssl ?? false,
+    max: options.poolSize,
+    connectionTimeoutMillis: 5_000,
+    // Below the idle limits of cloud load balancers, which cut in silence.
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
+    application_name: "agent-executor",
+    // A worker that is cut off must lose its row locks before its lease runs out, or a takeover that
+    // skips locked rows never sees the run.
+    statement_timeout: options.lockHoldMs,
+    idle_in_transaction_session_timeout: options.lockHoldMs,
+    options: `-c search_path=${schema}`,
+  });
+  // Without a listener a connection that dies while idle ends the process.
+  pool.on("error", options.onConnectionError);
+  return {
+    kind: "server",
+    schema: options.schema,
+    query: (name, text, values) => queryOn(pool, name, text, values),
+    transaction: (work) => transaction(pool, work),
+    close: () => pool.end(),
+  };
+}
+
+async function queryOn<R>(
+  on: pg.Pool | pg.PoolClient,
+  name: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<R[]> {
+  const result = await on.query({ name, text, values: [...values] });
+  return result.rows as R[]; // the row type is the caller's word for its own SQL
+}
+
+async function transaction<T>(pool: pg.Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  // A connection that dies between two statements says so by event only.
+  const onError = (error: Error) => {
+    broken = error;
+  };
+  client.on("error", onError);
+  try {
+    await client.query("begin");
+    const result = await work({
+      query: (name, text, values) => queryOn(client, name, text, values),
+    });
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    // A client whose rollback fails may still be inside the transaction: it must not be used again.
+    await client.query("rollback").catch((failure: Error) => {
+      broken = failure;
+    });
+    throw error;
+  } finally {
+    client.off("error", onError);
+    client.release(broken);
+  }
+}
