@@ -1,0 +1,119 @@
+import { encodeBinary, type OutgoingEvent } from "../events/outgoing.ts";
+import { Poller } from "../lifetime/poller.ts";
+import type { Database } from "../postgres/database.ts";
+import {
+  type DeliveryState,
+  markDelivered,
+  markForLater,
+  markParked,
+  type OutboxRow,
+  takeDue,
+} from "./outbox.ts";
+import type { Poster } from "./post.ts";
+
+export type DelivererOptions = {
+  db: Database;
+  target: string;
+  poster: Poster;
+  /** How long one attempt may take: for so long no other process touches the row. */
+  attemptSeconds: number;
+  report: (what: string, error: unknown) => void;
+  random?: () => number;
+};
+
+const PARK_AFTER_SECONDS = 24 * 3600;
+const BATCH = 16;
+
+/** Hands stored events to one target until it takes them: at once after a run, and by a loop after that. */
+export class Deliverer {
+  readonly #options: DelivererOptions;
+  readonly #loop: Poller;
+  readonly #watchers = new Map<string, (state: DeliveryState) => void>();
+  readonly #delivered: string[] = [];
+  #marking: Promise<void> | undefined;
+
+  constructor(options: DelivererOptions) {
+    this.#options = options;
+    const report = (error: unknown) => options.report("delivery", error);
+    this.#loop = new Poller(() => this.#deliverDue(), report, 1000);
+  }
+
+  /** The first attempt, right after the run. Behind others of its job it takes its turn in the loop. */
+  deliverSettled(settled: { eventId: string; event: string; behindOthers: boolean }): void {
+    if (settled.behindOthers) {
+      this.#loop.wake();
+      return;
+    }
+    const { eventId, event } = settled;
+    const row = { eventId, target: this.#options.target, event, attempts: 0, ageSeconds: 0 };
+    this.#attempt(row).catch((error) => this.#options.report("delivery", error));
+  }
+
+  /** Whether the event was taken, or refused for good, within the time; else it is still on its way. */
+  async whenDone(eventId: string, withinMs: number): Promise<DeliveryState> {
+    return await new Promise((resolve) => {
+      const timer = setTimeout(() => done("pending"), withinMs);
+      const done = (state: DeliveryState) => {
+        clearTimeout(timer);
+        this.#watchers.delete(eventId);
+        resolve(state);
+      };
+      this.#watchers.set(eventId, done);
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+    await this.#marking;
+    this.#options.poster.close();
+  }
+
+  async #deliverDue(): Promise<boolean> {
+    const { db, target, attemptSeconds } = this.#options;
+    const rows = await takeDue(db, target, BATCH, attemptSeconds * 2);
+    await Promise.all(rows.map((row) => this.#attempt(row)));
+    // The next ones of the same jobs are due only once these are marked.
+    await this.#marking;
+    return rows.length > 0;
+  }
+
+  async #attempt(row: OutboxRow): Promise<void> {
+    const event = JSON.parse(row.event) as OutgoingEvent; // our own bytes
+    const { headers, body } = encodeBinary(event);
+    const result = await this.#options.poster.post(headers, body);
+    if (result.kind === "taken") {
+      this.#watchers.get(row.eventId)?.("delivered");
+      this.#markSoon(row.eventId);
+      return;
+    }
+    const { db, random = Math.random } = this.#options;
+    if (result.kind === "refused" || row.ageSeconds > PARK_AFTER_SECONDS) {
+      await markParked(db, row, result.reason);
+      this.#watchers.get(row.eventId)?.("parked");
+      return;
+    }
+    // Half fixed, half by chance: processes that failed together must not come back together.
+    const backOff = Math.min(2 ** row.attempts, 3600) * (0.5 + random() / 2);
+    await markForLater(db, row, result.reason, Math.max(result.retryAfterSeconds ?? 0, backOff));
+  }
+
+  /** One statement marks all that was taken while the last one ran. */
+  #markSoon(eventId: string): void {
+    this.#delivered.push(eventId);
+    this.#marking ??= this.#markAll().finally(() => {
+      this.#marking = undefined;
+    });
+  }
+
+  async #markAll(): Promise<void> {
+    while (this.#delivered.length > 0) {
+      const batch = this.#delivered.splice(0);
+      try {
+        await markDelivered(this.#options.db, this.#options.target, batch);
+      } catch (error) {
+        // Unmarked, it is sent again with the same id: the receiver can tell.
+        this.#options.report("marking deliveries", error);
+      }
+    }
+  }
+}

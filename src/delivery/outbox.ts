@@ -1,0 +1,91 @@
+import type { Queryable } from "../postgres/database.ts";
+
+export type OutboxRow = {
+  eventId: string;
+  target: string;
+  event: string;
+  attempts: number;
+  ageSeconds: number;
+};
+
+export type DeliveryState = "pending" | "delivered" | "parked";
+
+/**
+ * Takes events that are due, the oldest undelivered one of each job and target only, so that a job's
+ * events arrive in order. Taking moves the next attempt ahead: if this process dies, another gets it.
+ */
+const TAKE_DUE = `
+  with due as (
+    select o.event_id, o.target from outbox o
+     where o.delivered_at is null and o.parked_at is null and o.next_attempt_at <= now() and o.target = $1
+       and not exists (select 1 from outbox e where e.job_id = o.job_id and e.target = o.target
+                        and e.delivered_at is null and e.parked_at is null and e.job_event_no < o.job_event_no)
+     order by o.next_attempt_at limit $2 for update skip locked)
+  update outbox o set next_attempt_at = now() + make_interval(secs => $3)
+    from due where o.event_id = due.event_id and o.target = due.target
+  returning o.event_id as "eventId", o.target, o.event, o.attempts,
+            extract(epoch from now() - o.created_at)::float8 as "ageSeconds"`;
+
+export async function takeDue(
+  db: Queryable,
+  target: string,
+  most: number,
+  holdSeconds: number,
+): Promise<OutboxRow[]> {
+  return await db.query<OutboxRow>("outbox-take", TAKE_DUE, [target, most, holdSeconds]);
+}
+
+export async function markDelivered(
+  db: Queryable,
+  target: string,
+  eventIds: readonly string[],
+): Promise<void> {
+  await db.query(
+    "outbox-delivered",
+    `update outbox set delivered_at = now(), attempts = attempts + 1, last_error = null
+      where target = $1 and event_id = any($2::uuid[]) and delivered_at is null`,
+    [target, eventIds],
+  );
+}
+
+export async function markParked(db: Queryable, row: OutboxRow, reason: string): Promise<void> {
+  await db.query(
+    "outbox-parked",
+    `update outbox set parked_at = now(), attempts = attempts + 1, last_error = $3
+      where event_id = $1 and target = $2 and delivered_at is null`,
+    [row.eventId, row.target, reason],
+  );
+}
+
+export async function markForLater(
+  db: Queryable,
+  row: OutboxRow,
+  reason: string,
+  delaySeconds: number,
+): Promise<void> {
+  await db.query(
+    "outbox-later",
+    `update outbox
+        set attempts = attempts + 1, last_error = $3, next_attempt_at = now() + make_interval(secs => $4)
+      where event_id = $1 and target = $2 and delivered_at is null`,
+    [row.eventId, row.target, reason, delaySeconds],
+  );
+}
+
+/** The stored bytes of an event and how far its delivery got, over all its targets. */
+export async function storedEvent(
+  db: Queryable,
+  eventId: string,
+): Promise<{ event: string; state: DeliveryState } | undefined> {
+  const rows = await db.query<{ event: string; state: DeliveryState }>(
+    "outbox-stored",
+    `select event, case when delivered_at is not null then 'delivered'
+                        when parked_at is not null then 'parked' else 'pending' end as state
+       from outbox where event_id = $1`,
+    [eventId],
+  );
+  const [first] = rows;
+  if (first === undefined) return undefined;
+  const pending = rows.find((row) => row.state === "pending");
+  return pending ?? first;
+}

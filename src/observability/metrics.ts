@@ -1,0 +1,47 @@
+import { Counter, Histogram, Registry } from "prom-client";
+
+/** Callers say what happened in words of the domain; only this file knows instruments and labels. */
+export const registry = new Registry();
+const registers = [registry];
+
+const jobs = new Counter({
+  name: "agent_executor_jobs_total",
+  help: "Runs that reached an outcome.",
+  labelNames: ["status"],
+  registers,
+});
+const duration = new Histogram({
+  name: "agent_executor_job_duration_seconds",
+  help: "From the start of a run's last attempt to its outcome.",
+  buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
+  registers,
+});
+// Nothing counts up this one and the one for Redis before those two are connected to; they are there
+// at 0 from the start, because dashboards of the reference service ask for them.
+new Counter({
+  name: "agent_executor_vault_auth_failures_total",
+  help: "Logins to Vault that failed.",
+  registers,
+});
+const databaseErrors = new Counter({
+  name: "agent_executor_db_connection_errors_total",
+  help: "Connections to Postgres that failed or broke.",
+  registers,
+});
+new Counter({
+  name: "agent_executor_redis_publish_errors_total",
+  help: "Stream frames that Redis did not take.",
+  registers,
+});
+for (const status of ["completed", "failed"]) jobs.inc({ status }, 0);
+
+export const runMetrics = {
+  settled: (status: "completed" | "failed" | "cancelled", seconds: number): void => {
+    jobs.inc({ status });
+    duration.observe(seconds);
+  },
+};
+
+export const databaseMetrics = {
+  connectionFailed: (): void => databaseErrors.inc(),
+};
