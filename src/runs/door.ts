@@ -1,0 +1,176 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Deliverer } from "../delivery/deliverer.ts";
+import { type DeliveryState, storedEvent } from "../delivery/outbox.ts";
+import { AgentError } from "../errors/agent-error.ts";
+import { outcomeEventId } from "../events/outgoing.ts";
+import type { Database } from "../postgres/database.ts";
+import { type Acceptor, claimedRun, type ExecuteSubmission } from "./accept.ts";
+import { runState } from "./repository.ts";
+import { FINAL, type RunStatus } from "./run.ts";
+import type { Place, Waiters } from "./waiters.ts";
+import type { Worker } from "./worker.ts";
+
+/** What the caller wants to wait for. */
+export type WaitFor = { kind: "stored" } | { kind: "outcome"; withinMs?: number };
+
+/** What a door answers; refusals are thrown. */
+export type Answer =
+  /** Stored, and on its way: the outcome comes later. */
+  | { kind: "stored"; jobId: string }
+  /** The result event itself, as structured JSON: there is no other target. */
+  | { kind: "reply"; event: string }
+  /** The result was handed to its target, or refused by it for good. */
+  | { kind: "delivered" };
+
+type ToWait = { kind: "wait"; runId: string; jobId: string };
+
+export type DoorOptions = {
+  db: Database;
+  acceptor: Acceptor;
+  worker: Worker;
+  waiters: Waiters;
+  /** Absent: the answer to the caller is the delivery. */
+  deliverer: Deliverer | undefined;
+  sinkDeadlineMs: number;
+  /** How often a run that another process has in hand is looked at. */
+  lookEveryMs?: number;
+};
+
+/** Where events become runs and runs become answers, whatever way they came in. */
+export class Door {
+  readonly #options: DoorOptions;
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+  }
+
+  /** `gone` aborts when the caller goes away: that changes nothing but the wait. */
+  async submit(submission: ExecuteSubmission, waitFor: WaitFor, gone: AbortSignal): Promise<Answer> {
+    if (waitFor.kind === "stored") return await this.#store(submission, undefined);
+    const place = this.#options.waiters.take(submission);
+    if (place === undefined) throw inProgress();
+    try {
+      const stored = await this.#store(submission, place);
+      return stored.kind === "wait" ? await this.#await(stored, place, waitFor, gone) : stored;
+    } finally {
+      place.leave();
+    }
+  }
+
+  /** Stores the event and starts its run if there is room; says whether there is an outcome to wait for. */
+  async #store(submission: ExecuteSubmission, place: undefined): Promise<Answer>;
+  async #store(submission: ExecuteSubmission, place: Place): Promise<Answer | ToWait>;
+  async #store(submission: ExecuteSubmission, place: Place | undefined): Promise<Answer | ToWait> {
+    const { db, acceptor, worker } = this.#options;
+    const reserved = worker.reserve();
+    try {
+      const { accepted, request } = await acceptor.accept(db, submission, reserved);
+      const { runId, jobId, status, isNew } = accepted;
+      const isOver = FINAL.has(status) || status === "waiting";
+      if (!isNew && isOver) return await this.#storedAnswer(accepted);
+      if (!isNew && place === undefined) throw inProgress();
+      place?.bind(runId);
+      if (isNew && status === "running") {
+        worker.start(claimedRun(accepted, submission, request), submission.request.agent_definition);
+      } else if (isNew) {
+        worker.wake();
+      }
+      // A job that waits for a person may wait for days: nobody holds a connection for that.
+      if (place === undefined || accepted.behindWaiting) return { kind: "stored", jobId };
+      return { kind: "wait", runId, jobId };
+    } finally {
+      if (reserved) worker.giveBack();
+    }
+  }
+
+  /** All of it or nothing, in one transaction; nobody waits for a batch. */
+  async submitAll(submissions: readonly ExecuteSubmission[]): Promise<void> {
+    const { db, acceptor, worker } = this.#options;
+    // By job, so that two batches take their locks in the same order; of one job, as they came.
+    const ordered = submissions.toSorted((a, b) => (a.jobId < b.jobId ? -1 : a.jobId > b.jobId ? 1 : 0));
+    await db.transaction(async (tx) => {
+      for (const submission of ordered) await acceptor.accept(tx, submission, false);
+    });
+    worker.wake();
+  }
+
+  async #await({ runId, jobId }: ToWait, place: Place, waitFor: WaitFor, gone: AbortSignal): Promise<Answer> {
+    const over = new AbortController();
+    const limit = waitFor.kind === "outcome" ? waitFor.withinMs : undefined;
+    const timer = limit === undefined ? undefined : setTimeout(() => over.abort(), limit);
+    const signal = AbortSignal.any([gone, over.signal]);
+    try {
+      const result = await Promise.race([place.result, this.#watch(runId, signal)]);
+      if (result === "over") return { kind: "stored", jobId };
+      if (result.kind === "postponed") throw result.error;
+      if (result.kind === "elsewhere") return await this.#storedAnswer({ runId, ...result });
+      return await this.#answerSettled(result.settled);
+    } finally {
+      clearTimeout(timer);
+      over.abort(); // ends the watch
+    }
+  }
+
+  /** Looks for the end of a run that this process does not run itself; ends with the signal. */
+  async #watch(
+    runId: string,
+    signal: AbortSignal,
+  ): Promise<"over" | { kind: "elsewhere"; status: RunStatus; waitNo: number }> {
+    const { db, worker, lookEveryMs = 300 } = this.#options;
+    for (;;) {
+      if (signal.aborted) return "over";
+      await delay(lookEveryMs, undefined, { signal }).catch(() => undefined); // aborted: seen above
+      if (signal.aborted) return "over";
+      if (worker.isAtWork(runId)) continue;
+      // A database that is away for a moment is no reason to send the caller away.
+      const state = await runState(db, runId).catch(() => undefined);
+      if (state && (FINAL.has(state.status) || state.status === "waiting"))
+        return { kind: "elsewhere", ...state };
+    }
+  }
+
+  async #answerSettled(settled: { eventId: string; event: string }): Promise<Answer> {
+    const { deliverer, sinkDeadlineMs } = this.#options;
+    if (deliverer === undefined) return { kind: "reply", event: settled.event };
+    return delivered(await deliverer.whenDone(settled.eventId, sinkDeadlineMs));
+  }
+
+  async #storedAnswer(run: { runId: string; status: RunStatus; waitNo: number }): Promise<Answer> {
+    const { db, deliverer, sinkDeadlineMs, lookEveryMs = 300 } = this.#options;
+    const eventId = outcomeEventId(
+      run.runId,
+      run.status === "waiting" ? "interrupted" : finalKind(run.status),
+      run.waitNo,
+    );
+    const until = performance.now() + sinkDeadlineMs;
+    for (;;) {
+      const stored = await storedEvent(db, eventId);
+      if (stored === undefined) throw new AgentError("internal", "a settled run has no event");
+      if (deliverer === undefined) return { kind: "reply", event: stored.event };
+      if (stored.state !== "pending" || performance.now() > until) return delivered(stored.state);
+      await delay(lookEveryMs);
+    }
+  }
+}
+
+function inProgress(): AgentError {
+  return new AgentError(
+    "duplicate_in_progress",
+    "this event is being worked on: come again for the outcome",
+    {
+      retryAfterSeconds: 5,
+    },
+  );
+}
+
+function delivered(state: DeliveryState): Answer {
+  if (state !== "pending") return { kind: "delivered" };
+  throw new AgentError("sink_unavailable", "the result is stored; the sink has not taken it yet", {
+    retryAfterSeconds: 10,
+  });
+}
+
+function finalKind(status: RunStatus): "completed" | "failed" | "cancelled" {
+  if (status === "completed" || status === "failed" || status === "cancelled") return status;
+  throw new AgentError("internal", `a ${status} run has no outcome`);
+}

@@ -1,0 +1,137 @@
+import type { Agents, CompiledAgent } from "../agents/compile.ts";
+import type { RunSaver } from "../checkpoints/run-saver.ts";
+import { AgentError } from "../errors/agent-error.ts";
+import type { Database } from "../postgres/database.ts";
+import { describeFailure } from "./failure.ts";
+import { effectiveLimits, type Limits, limitExceeded, Meter, NO_USAGE } from "./limits.ts";
+import { definitionBody } from "./repository.ts";
+import type { ClaimedRun, Outcome, StoredRequest } from "./run.ts";
+
+/** What a run needs from the rest of the house. */
+export type RunTools = {
+  db: Database;
+  agents: Agents;
+  maxLimits: Limits;
+};
+
+/** A failure that may pass: the run goes back to the queue instead of ending. */
+export type Postponed = { kind: "postponed"; error: AgentError; gotOn: boolean };
+
+/**
+ * The story of one attempt: definition → graph → state → outcome. Aborting the signal with an
+ * AgentError as its reason ends it with that error.
+ */
+export async function executeRun(
+  run: ClaimedRun,
+  body: unknown,
+  tools: RunTools,
+  abort: AbortController,
+): Promise<Outcome | Postponed> {
+  let meter = new Meter(tools.maxLimits, NO_USAGE, () => undefined);
+  let saver: RunSaver | undefined;
+  let agent: CompiledAgent | undefined;
+  try {
+    agent = await compile(run, body, tools);
+    const limits = effectiveLimits(agent.limits, run.request.limits, tools.maxLimits);
+    meter = new Meter(limits, NO_USAGE, (reason) => abort.abort(reason));
+    saver = await openSaver(run, tools.db, () => meter.step());
+    const state = await drive(run, agent, saver, meter, limits, abort);
+    const result = agent.toResult(state);
+    const usage = meter.usage();
+    return {
+      kind: "completed",
+      data: { result, usage, definition_hash: agent.hash },
+      usage,
+      headCheckpointId: saver.rootCheckpointId,
+    };
+  } catch (thrown) {
+    const error = describeFailure(abort.signal.aborted ? abort.signal.reason : thrown);
+    if (error.code === "lease_lost") throw error;
+    if (error.retryable) return { kind: "postponed", error, gotOn: (saver?.writes ?? 0) > 0 };
+    const usage = meter.usage();
+    const partial = error.code === "limit_exceeded" ? await partialResult(agent, saver) : undefined;
+    return { kind: "failed", data: { error: error.toWire(), ...partial, usage }, usage };
+  }
+}
+
+async function compile(run: ClaimedRun, body: unknown, { db, agents }: RunTools): Promise<CompiledAgent> {
+  if (run.definitionHash === null) {
+    const name = String(run.request.agent).slice(0, 100);
+    throw new AgentError("unknown_agent", `"${name}" names no agent of this service`, { path: "/agent" });
+  }
+  const hash = run.definitionHash;
+  return await agents.compile(hash, async () => (body === undefined ? await definitionBody(db, hash) : body));
+}
+
+/** Imported here: it brings LangGraph along, which the service must not wait for when it starts. */
+async function openSaver(run: ClaimedRun, db: Database, onStep: () => void): Promise<RunSaver> {
+  const { RunSaver } = await import("../checkpoints/run-saver.ts");
+  return new RunSaver(db, { runId: run.runId, attempt: run.attempt, jobId: run.jobId }, onStep);
+}
+
+async function drive(
+  run: ClaimedRun,
+  agent: CompiledAgent,
+  saver: RunSaver,
+  meter: Meter,
+  limits: Limits,
+  abort: AbortController,
+): Promise<unknown> {
+  const begun = await findBeginning(run, saver);
+  // `null` goes on from the checkpoint. It is never passed on a checkpoint of another run: that
+  // would hand out the other run's answer as ours.
+  const input = begun ? null : agent.toInput(inputOf(run.request));
+  const timer = setTimeout(
+    () => abort.abort(limitExceeded("seconds", limits.seconds)),
+    meter.secondsLeft * 1000,
+  );
+  try {
+    return await agent.graph.invoke(input, {
+      configurable: { thread_id: run.jobId, __pregel_checkpointer: saver },
+      durability: "sync",
+      signal: abort.signal,
+      callbacks: [meter.callbacks],
+      // Nested graphs start their own count of this; the meter counts them all.
+      recursionLimit: limits.steps + 1,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Points the saver at where this run goes on: its own newest checkpoint, or else where the last
+ * completed turn of the job ended, so that failed turns leave nothing behind. True = it had begun.
+ */
+async function findBeginning(run: ClaimedRun, saver: RunSaver): Promise<boolean> {
+  if (run.attempt > 1) {
+    const own = await saver.newestOfThisRun();
+    if (own !== undefined) {
+      await saver.beginFrom(own);
+      return true;
+    }
+  }
+  if (run.headCheckpointId !== null) await saver.beginFrom(run.headCheckpointId);
+  else if (run.seq > 1) await saver.forgetThread();
+  return false;
+}
+
+function inputOf(request: StoredRequest): unknown {
+  const { input, input_payload: payload } = request;
+  if (input !== undefined && payload !== undefined && JSON.stringify(input) !== JSON.stringify(payload)) {
+    const message = "input and input_payload are two names for one thing, but they differ: send one";
+    throw new AgentError("invalid_input", message, { path: "/input" });
+  }
+  return input ?? payload;
+}
+
+/** What there is of an answer when a limit cut the run; that there is none is no second failure. */
+async function partialResult(
+  agent: CompiledAgent | undefined,
+  saver: RunSaver | undefined,
+): Promise<{ partial: unknown } | undefined> {
+  if (agent === undefined || saver === undefined || saver.writes === 0) return undefined;
+  const tuple = await saver.getTuple({ configurable: {} }).catch(() => undefined);
+  if (tuple === undefined) return undefined;
+  return { partial: agent.toResult(tuple.checkpoint.channel_values) };
+}

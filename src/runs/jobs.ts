@@ -1,0 +1,114 @@
+import { AgentError } from "../errors/agent-error.ts";
+import type { Queryable } from "../postgres/database.ts";
+import type { RunStatus } from "./run.ts";
+
+/** A job as `GET /jobs/{id}` shows it. */
+export type JobView = {
+  job_id: string;
+  status: RunStatus;
+  result: unknown;
+  error: unknown;
+  interrupts: unknown[];
+  usage: unknown;
+  definition: { hash: string; name?: string } | null;
+  runs: RunView[];
+};
+
+type RunView = {
+  run_id: string;
+  seq: number;
+  status: RunStatus;
+  attempt: number;
+  source: string;
+  event_id: string;
+  accepted_at: Date;
+  started_at: Date | null;
+  settled_at: Date | null;
+};
+
+const READ_RUNS = `
+  select run_id, seq, status, attempt, source, event_id, accepted_at, started_at, settled_at
+    from runs where job_id = $1 order by seq`;
+
+/** Only of the one run that is shown: outcomes and definitions may be a megabyte each. */
+const READ_OUTCOME = `
+  select r.outcome, r.usage, r.definition_hash as hash, d.body
+    from runs r left join definitions d on d.hash = r.definition_hash where r.run_id = $1`;
+
+type OutcomeRow = { outcome: string | null; usage: string | null; hash: string | null; body: string | null };
+
+export async function readJob(db: Queryable, jobId: string): Promise<JobView> {
+  const runs = await db.query<RunView>("read-runs", READ_RUNS, [jobId]);
+  const current = runs.findLast((run) => run.status !== "queued") ?? runs.at(-1);
+  if (current === undefined) throw new AgentError("unknown_job", "no job of this id is stored");
+  const [row] = await db.query<OutcomeRow>("read-outcome", READ_OUTCOME, [current.run_id]);
+  const outcome = row?.outcome ? JSON.parse(row.outcome) : {};
+  return {
+    job_id: jobId,
+    status: current.status,
+    result: outcome.result ?? null,
+    error: outcome.error ?? null,
+    interrupts: outcome.interrupts ?? [],
+    usage: row?.usage ? JSON.parse(row.usage) : null,
+    definition: row?.hash ? { hash: row.hash, ...nameOf(row.body) } : null,
+    runs,
+  };
+}
+
+/** A definition may be anything that is JSON: it was stored before it was checked. */
+function nameOf(body: string | null): { name?: string } {
+  const definition: unknown = body === null ? null : JSON.parse(body);
+  if (typeof definition !== "object" || definition === null || !("name" in definition)) return {};
+  return typeof definition.name === "string" ? { name: definition.name } : {};
+}
+
+export type JobSummary = { job_id: string; status: RunStatus; accepted_at: Date; settled_at: Date | null };
+
+export type JobPage = { jobs: JobSummary[]; next: string | null };
+
+/** Newest job first; the cursor is the last row's place in that order. */
+const LIST_JOBS = `
+  select j.job_id, run.status, j.created_at as accepted_at, run.settled_at,
+         to_char(j.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place
+    from jobs j
+    cross join lateral (
+      select r.status, r.settled_at from runs r where r.job_id = j.job_id
+       order by r.status = 'queued', r.seq desc limit 1) as run
+   where ($1::text is null or run.status = $1)
+     and ($2::timestamptz is null or (j.created_at, j.job_id) < ($2::timestamptz, $3::text))
+   order by j.created_at desc, j.job_id desc limit $4`;
+
+export async function listJobs(
+  db: Queryable,
+  filter: { status?: string | undefined; after?: string | undefined; limit: number },
+): Promise<JobPage> {
+  const after = filter.after === undefined ? undefined : readCursor(filter.after);
+  const rows = await db.query<JobSummary & { place: string }>("list-jobs", LIST_JOBS, [
+    filter.status ?? null,
+    after?.place ?? null,
+    after?.jobId ?? null,
+    filter.limit + 1,
+  ]);
+  const page = rows.slice(0, filter.limit);
+  const last = page.at(-1);
+  const more = rows.length > filter.limit && last !== undefined;
+  return {
+    jobs: page.map(({ place: _, ...job }) => job),
+    next: more ? writeCursor(last.place, last.job_id) : null,
+  };
+}
+
+function writeCursor(place: string, jobId: string): string {
+  return Buffer.from(JSON.stringify([place, jobId])).toString("base64url");
+}
+
+function readCursor(text: string): { place: string; jobId: string } {
+  try {
+    const [place, jobId] = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
+    const known = typeof place === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(place);
+    if (known && typeof jobId === "string" && !Number.isNaN(Date.parse(place))) return { place, jobId };
+  } catch {
+    // said below, the same for every kind of nonsense
+  }
+  throw new AgentError("invalid_request", "after must be the `next` of an earlier page", { path: "/after" });
+}

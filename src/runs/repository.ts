@@ -1,0 +1,196 @@
+import { AgentError } from "../errors/agent-error.ts";
+import type { Queryable } from "../postgres/database.ts";
+import { sqlState } from "../postgres/failures.ts";
+import type { ClaimedRun, RunStatus, StoredRequest } from "./run.ts";
+
+export type AcceptInput = {
+  source: string;
+  eventId: string;
+  runId: string;
+  jobId: string;
+  request: StoredRequest;
+  traceparent: string;
+  definitionHash: string | null;
+  /** null = the hash is thought to be stored. */
+  definition: string | null;
+  namesAgent: boolean;
+  mayStart: boolean;
+};
+
+export type Accepted = {
+  isNew: boolean;
+  runId: string;
+  jobId: string;
+  seq: number;
+  status: RunStatus;
+  attempt: number;
+  waitNo: number;
+  definitionHash: string | null;
+  headCheckpointId: string | null;
+  behindWaiting: boolean;
+};
+
+export type AcceptLimits = {
+  worker: string;
+  leaseSeconds: number;
+  maxQueued: number;
+  maxQueuedOfJob: number;
+};
+
+/** accept_run knows the definition's hash only from hearsay, and it is not there (any more). */
+export class DefinitionNotStored extends Error {}
+
+const ACCEPTED_COLUMNS = `
+  is_new as "isNew", run_id as "runId", job_id as "jobId", seq, status, attempt, wait_no as "waitNo",
+  definition_hash as "definitionHash", head_checkpoint_id as "headCheckpointId",
+  behind_waiting as "behindWaiting"`;
+
+const ACCEPT = `
+  select ${ACCEPTED_COLUMNS}
+    from accept_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`;
+
+export async function acceptRun(db: Queryable, input: AcceptInput, limits: AcceptLimits): Promise<Accepted> {
+  try {
+    const [row] = await db.query<Accepted>("accept-run", ACCEPT, [
+      input.source,
+      input.eventId,
+      input.runId,
+      input.jobId,
+      JSON.stringify(input.request),
+      input.traceparent,
+      input.definitionHash,
+      input.definition,
+      input.namesAgent,
+      limits.worker,
+      limits.leaseSeconds,
+      input.mayStart,
+      limits.maxQueued,
+      limits.maxQueuedOfJob,
+    ]);
+    if (row === undefined) throw new Error("accept_run gave no row");
+    return row;
+  } catch (error) {
+    throw refusal(error);
+  }
+}
+
+function refusal(error: unknown): unknown {
+  switch (sqlState(error)) {
+    case "AE001":
+      return new AgentError("too_many_requests", "too many runs are queued: send the event again later", {
+        cause: error,
+        retryAfterSeconds: 5,
+      });
+    case "AE002":
+      return new AgentError(
+        "invalid_event",
+        "the first event of a job needs data.agent_definition or data.agent",
+        { cause: error, path: "/data/agent_definition" },
+      );
+    case "AE003":
+      return new DefinitionNotStored("the definition is not stored", { cause: error });
+    default:
+      return error;
+  }
+}
+
+const CLAIMED_COLUMNS = `
+  run.run_id as "runId", run.job_id as "jobId", run.seq, run.attempt, run.failures,
+  run.event_id as "eventId", run.request, run.definition_hash as "definitionHash",
+  jobs.head_checkpoint_id as "headCheckpointId", run.traceparent`;
+
+/**
+ * Takes runs whose turn has come: the first queued one of each job that has none alive, and those
+ * whose worker went silent. `skip locked` lets processes pass each other.
+ */
+const CLAIM = `
+  with silent as (
+    select r.run_id from runs r
+     where r.status = 'running' and r.leased_until < now()
+     order by r.leased_until limit $3 for update skip locked),
+  queued as (
+    select r.run_id from runs r
+     where r.status = 'queued' and r.not_before <= now()
+       and not exists (select 1 from runs o where o.job_id = r.job_id
+                        and (o.status in ('running', 'waiting') or (o.status = 'queued' and o.seq < r.seq)))
+     order by r.accepted_at limit $3 for update skip locked),
+  due as (select run_id from silent union all select run_id from queued limit $3),
+  run as (
+    update runs r
+       set status = 'running', attempt = r.attempt + 1,
+           failures = r.failures + case when r.status = 'running' then 1 else 0 end,
+           leased_by = $1, leased_until = now() + make_interval(secs => $2),
+           started_at = coalesce(r.started_at, now())
+      from due where r.run_id = due.run_id
+    returning r.*)
+  select ${CLAIMED_COLUMNS} from run join jobs on jobs.job_id = run.job_id`;
+
+type ClaimedRow = Omit<ClaimedRun, "request"> & { request: string };
+
+export async function claimRuns(
+  db: Queryable,
+  worker: string,
+  leaseSeconds: number,
+  most: number,
+): Promise<ClaimedRun[]> {
+  const rows = await db.query<ClaimedRow>("claim-runs", CLAIM, [worker, leaseSeconds, most]);
+  return rows.map((row) => ({ ...row, request: JSON.parse(row.request) as StoredRequest })); // we wrote it
+}
+
+/** Prolongs the leases in hand; a run that does not come back belongs to someone else by now. */
+const RENEW = `
+  update runs set leased_until = now() + make_interval(secs => $3)
+    from unnest($1::uuid[], $2::integer[]) as held (run_id, attempt)
+   where runs.run_id = held.run_id and runs.attempt = held.attempt and runs.status = 'running'
+  returning runs.run_id as "runId"`;
+
+export async function renewLeases(
+  db: Queryable,
+  held: readonly { runId: string; attempt: number }[],
+  leaseSeconds: number,
+): Promise<Set<string>> {
+  const rows = await db.query<{ runId: string }>("renew-leases", RENEW, [
+    held.map((run) => run.runId),
+    held.map((run) => run.attempt),
+    leaseSeconds,
+  ]);
+  return new Set(rows.map((row) => row.runId));
+}
+
+/** Gives a run back to the queue, and lets go of the lease. */
+const POSTPONE = `
+  update runs
+     set status = 'queued', leased_by = null, leased_until = null, failures = $4,
+         not_before = now() + make_interval(secs => $3)
+   where run_id = $1 and attempt = $2 and status = 'running'`;
+
+export async function postponeRun(
+  db: Queryable,
+  run: { runId: string; attempt: number },
+  delaySeconds: number,
+  failures: number,
+): Promise<void> {
+  await db.query("postpone-run", POSTPONE, [run.runId, run.attempt, delaySeconds, failures]);
+}
+
+export async function runState(
+  db: Queryable,
+  runId: string,
+): Promise<{ status: RunStatus; waitNo: number } | undefined> {
+  const [row] = await db.query<{ status: RunStatus; waitNo: number }>(
+    "run-state",
+    `select status, wait_no as "waitNo" from runs where run_id = $1`,
+    [runId],
+  );
+  return row;
+}
+
+export async function definitionBody(db: Queryable, hash: string): Promise<unknown> {
+  const [row] = await db.query<{ body: string }>(
+    "definition-body",
+    "select body from definitions where hash = $1",
+    [hash],
+  );
+  if (row === undefined) throw new AgentError("internal", `definition ${hash} is not stored`);
+  return JSON.parse(row.body);
+}

@@ -1,0 +1,94 @@
+import { AgentError } from "../errors/agent-error.ts";
+import { encodeStructured, outcomeEvent } from "../events/outgoing.ts";
+import { childOf, parseTraceparent } from "../observability/traceparent.ts";
+import type { Queryable } from "../postgres/database.ts";
+import type { ClaimedRun, Outcome } from "./run.ts";
+
+/** What is the same for every event that this service sends. */
+export type Sender = {
+  prefix: string;
+  source: string;
+  overrides: ReadonlyMap<string, string>;
+  /** Where results go; with none, the answer to the caller is the delivery. */
+  targets: readonly string[];
+  /** For so long after a run other processes leave its delivery to the one that settled it. */
+  firstAttemptSeconds: number;
+};
+
+export type Settled = {
+  runId: string;
+  jobId: string;
+  eventId: string;
+  kind: Outcome["kind"];
+  /** The event's final bytes. */
+  event: string;
+  /** Whether earlier events of the job still wait for their delivery: this one must not pass them. */
+  behindOthers: boolean;
+  jobHasQueued: boolean;
+};
+
+/**
+ * Outcome, head of the job and outbox in one statement: no result without its event. An event behind
+ * others is due at once; one that is not will be delivered by the process that settles, so for a while
+ * the others leave it alone.
+ */
+const SETTLE = `
+  with settled as (
+    update runs
+       set status = $3, outcome = $4, usage = $5, settled_at = now(), leased_by = null, leased_until = null
+     where run_id = $1 and attempt = $2 and status = 'running'
+    returning job_id),
+  job as (
+    update jobs
+       set last_event_no = last_event_no + 1, head_checkpoint_id = coalesce($6, head_checkpoint_id)
+      from settled where jobs.job_id = settled.job_id
+    returning jobs.job_id, jobs.last_event_no),
+  others as (
+    select exists (select 1 from outbox o join job on o.job_id = job.job_id
+                    where o.delivered_at is null and o.parked_at is null) as pending),
+  sent as (
+    insert into outbox (event_id, target, job_id, job_event_no, event, next_attempt_at, delivered_at)
+    select $7, target, job.job_id, job.last_event_no, $8,
+           case when others.pending then now() else now() + make_interval(secs => $10) end,
+           case when target = 'reply' then now() end
+      from job, others, unnest($9::text[]) as target)
+  select others.pending as "behindOthers",
+         exists (select 1 from runs r where r.job_id = job.job_id and r.status = 'queued') as "jobHasQueued"
+    from job, others`;
+
+/** Ends the run. The bytes of its event are final from here on: every delivery sends the same. */
+export async function settleRun(
+  db: Queryable,
+  run: ClaimedRun,
+  outcome: Outcome,
+  sender: Sender,
+): Promise<Settled> {
+  const parent = parseTraceparent(run.traceparent ?? undefined);
+  const event = outcomeEvent({
+    prefix: sender.prefix,
+    source: sender.source,
+    runId: run.runId,
+    jobId: run.jobId,
+    kind: outcome.kind,
+    data: { job_id: run.jobId, run_id: run.runId, ...outcome.data },
+    time: new Date(),
+    causationId: run.eventId,
+    overrides: sender.overrides,
+    ...(parent && { traceparent: childOf(parent) }),
+  });
+  const bytes = encodeStructured(event);
+  const [row] = await db.query<{ behindOthers: boolean; jobHasQueued: boolean }>("settle-run", SETTLE, [
+    run.runId,
+    run.attempt,
+    outcome.kind,
+    JSON.stringify(event.data), // the event's copy: whatever a graph returned, this much of it is JSON
+    JSON.stringify(outcome.usage),
+    outcome.headCheckpointId ?? null,
+    event.id,
+    bytes,
+    sender.targets.length > 0 ? sender.targets : ["reply"],
+    sender.firstAttemptSeconds,
+  ]);
+  if (row === undefined) throw new AgentError("lease_lost", "another process has taken this run over");
+  return { runId: run.runId, jobId: run.jobId, eventId: event.id, kind: outcome.kind, event: bytes, ...row };
+}

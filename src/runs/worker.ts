@@ -1,0 +1,190 @@
+import { AgentError } from "../errors/agent-error.ts";
+import { pause } from "../lifetime/pause.ts";
+import { Poller } from "../lifetime/poller.ts";
+import type { Logger } from "../observability/logger.ts";
+import { runMetrics } from "../observability/metrics.ts";
+import { isDatabaseUnavailable } from "../postgres/failures.ts";
+import { executeRun, type Postponed, type RunTools } from "./execute.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
+import { NO_USAGE } from "./limits.ts";
+import { claimRuns, postponeRun } from "./repository.ts";
+import type { ClaimedRun, Outcome } from "./run.ts";
+import { type Sender, type Settled, settleRun } from "./settle.ts";
+import type { Waiters } from "./waiters.ts";
+
+export type WorkerOptions = RunTools & {
+  /** Names this process in `leased_by`, for people who look. */
+  name: string;
+  leaseSeconds: number;
+  maxConcurrent: number;
+  maxAttempts: number;
+  sender: Sender;
+  waiters: Waiters;
+  deliver: (settled: Settled) => void;
+  log: Logger;
+};
+
+/** Runs what this process has claimed, and claims what is due, up to its number of places. */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #leases: LeaseKeeper;
+  readonly #active = new Map<string, Promise<void>>();
+  readonly #loop: Poller;
+  #reserved = 0;
+  #stopping = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    const { db, leaseSeconds, log } = options;
+    this.#leases = new LeaseKeeper(db, leaseSeconds, (error) =>
+      log.warn({ err: error }, "leases not renewed"),
+    );
+    this.#loop = new Poller(
+      () => this.#claim(),
+      (error) => log.warn({ err: error }, "no runs could be claimed"),
+      1000,
+    );
+  }
+
+  /** Keeps a place for a run that is being accepted; `start` uses it up, `giveBack` frees it. */
+  reserve(): boolean {
+    if (this.#freePlaces() <= 0) return false;
+    this.#reserved++;
+    return true;
+  }
+
+  giveBack(): void {
+    this.#reserved--;
+  }
+
+  /** `body` is the run's definition where the caller has it at hand. */
+  start(run: ClaimedRun, body: unknown): void {
+    const abort = this.#leases.hold(run);
+    const work = this.#work(run, body, abort)
+      .catch((error) => this.#options.log.error({ err: error, job_id: run.jobId }, "run abandoned"))
+      .finally(() => {
+        this.#leases.letGo(run);
+        this.#active.delete(run.runId);
+        // A place is free: something may have waited for it.
+        this.#loop.wake();
+      });
+    this.#active.set(run.runId, work);
+  }
+
+  isAtWork(runId: string): boolean {
+    return this.#active.has(runId);
+  }
+
+  get activeRuns(): number {
+    return this.#active.size;
+  }
+
+  wake(): void {
+    this.#loop.wake();
+  }
+
+  /** No new runs; those at work may end within the grace, then they go back to the queue. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    await this.#loop.stop();
+    const ended = Promise.all(this.#active.values());
+    await Promise.race([ended, pause(graceMs)]);
+    this.#leases.abortAll(
+      new AgentError("shutting_down", "this process is stopping", { retryAfterSeconds: 1 }),
+    );
+    await Promise.race([ended, pause(2000)]);
+    this.#leases.stop();
+  }
+
+  #freePlaces(): number {
+    if (this.#stopping) return 0;
+    return this.#options.maxConcurrent - this.#active.size - this.#reserved;
+  }
+
+  async #claim(): Promise<boolean> {
+    const most = this.#freePlaces();
+    if (most <= 0) return false;
+    const { db, name, leaseSeconds } = this.#options;
+    const runs = await claimRuns(db, name, leaseSeconds, most);
+    for (const run of runs) this.start(run, undefined);
+    return runs.length > 0;
+  }
+
+  async #work(run: ClaimedRun, body: unknown, abort: AbortController): Promise<void> {
+    const startedAt = performance.now();
+    const ended = await this.#attempt(run, body, abort);
+    if (ended === "lost") return;
+    if (ended.kind === "postponed") {
+      await this.#postpone(run, ended, abort.signal);
+      return;
+    }
+    const { db, sender, waiters, deliver, log } = this.#options;
+    const settled = await whileLeased(abort.signal, () => settleRun(db, run, ended, sender));
+    const seconds = (performance.now() - startedAt) / 1000;
+    runMetrics.settled(ended.kind, seconds);
+    waiters.tell(run.runId, { kind: "settled", settled });
+    deliver(settled);
+    if (settled.jobHasQueued) this.#loop.wake();
+    log.info(
+      { job_id: run.jobId, run_id: run.runId, outcome: ended.kind, duration_ms: Math.round(seconds * 1000) },
+      "run settled",
+    );
+  }
+
+  async #attempt(
+    run: ClaimedRun,
+    body: unknown,
+    abort: AbortController,
+  ): Promise<Outcome | Postponed | "lost"> {
+    const { maxAttempts } = this.#options;
+    if (run.failures >= maxAttempts) return exhausted(run, "the process that ran it died each time");
+    try {
+      const ended = await executeRun(run, body, this.#options, abort);
+      if (ended.kind !== "postponed" || failuresAfter(run, ended) < maxAttempts) return ended;
+      return exhausted(run, `last: ${ended.error.code}: ${ended.error.message}`);
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== "lease_lost") throw error;
+      this.#options.log.warn(
+        { job_id: run.jobId, run_id: run.runId },
+        "lease lost: the run goes on elsewhere",
+      );
+      return "lost";
+    }
+  }
+
+  async #postpone(run: ClaimedRun, { error, ...rest }: Postponed, signal: AbortSignal): Promise<void> {
+    const failures = failuresAfter(run, { error, ...rest });
+    const backOff = error.code === "shutting_down" ? 0 : 2 ** failures * (0.5 + Math.random() / 2);
+    const delay = Math.max(error.retryAfterSeconds ?? 0, backOff);
+    const { db, waiters, log } = this.#options;
+    log.warn({ err: error, job_id: run.jobId, run_id: run.runId, delay_s: delay }, "run postponed");
+    waiters.tell(run.runId, { kind: "postponed", error });
+    await whileLeased(signal, () => postponeRun(db, run, delay, failures));
+  }
+}
+
+/** A stop is nobody's failure; an attempt that got on begins the count anew. */
+function failuresAfter(run: ClaimedRun, { error, gotOn }: Postponed): number {
+  if (error.code === "shutting_down") return run.failures;
+  return gotOn ? 1 : run.failures + 1;
+}
+
+function exhausted(run: ClaimedRun, why: string): Outcome {
+  const message = `the run was tried ${run.failures + 1} times and did not get on (${why})`;
+  const error = new AgentError("attempts_exhausted", message);
+  return { kind: "failed", data: { error: error.toWire(), usage: NO_USAGE }, usage: NO_USAGE };
+}
+
+/** A result that is there must not be lost to a database that is away: tried again while the run is ours. */
+async function whileLeased<T>(signal: AbortSignal, write: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await write();
+    } catch (error) {
+      const lost =
+        signal.aborted && signal.reason instanceof AgentError && signal.reason.code === "lease_lost";
+      if (lost || !isDatabaseUnavailable(error) || tries > 100) throw error;
+      await pause(Math.min(100 * 2 ** tries, 2000));
+    }
+  }
+}
