@@ -1,0 +1,144 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { AgentError } from "../errors/agent-error.ts";
+import { type Command, readCommand } from "../events/commands.ts";
+import type { IncomingEvent } from "../events/incoming.ts";
+import { encodeBinary, type OutgoingEvent } from "../events/outgoing.ts";
+import { parseHttpEvent } from "../events/parse.ts";
+import { newTraceparent, parseTraceparent } from "../observability/traceparent.ts";
+import type { ExecuteSubmission } from "../runs/accept.ts";
+import type { Answer, Door } from "../runs/door.ts";
+import { readBody } from "./body.ts";
+import { waitPreferred } from "./prefer.ts";
+
+export type EventsOptions = {
+  /** Waits a little while the service connects; throws when it does not get there, or is stopping. */
+  door: () => Promise<Door>;
+  typePrefix: string;
+  maxBodyBytes: number;
+  bodyTimeoutSeconds: number;
+  maxInFlight: number;
+};
+
+const ALLOW = "POST, OPTIONS";
+
+/** `POST /` takes CloudEvents; a success has an empty body or is a CloudEvent, as a broker demands. */
+export async function eventsPlugin(app: FastifyInstance, options: EventsOptions): Promise<void> {
+  // The parser decides by raw headers and bytes, so every body reaches it as it came.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
+
+  let inFlight = 0;
+  app.post("/", async (request, reply) => {
+    if (inFlight >= options.maxInFlight) {
+      throw new AgentError("too_many_requests", "too many requests are in flight", { retryAfterSeconds: 1 });
+    }
+    inFlight++;
+    try {
+      return await take(request, reply, options);
+    } finally {
+      inFlight--;
+    }
+  });
+
+  app.options("/", async (request, reply) => answerHandshake(request, reply));
+}
+
+async function take(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: EventsOptions,
+): Promise<FastifyReply> {
+  const { raw } = request;
+  const encoding = raw.headers["content-encoding"];
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    throw new AgentError("unsupported_media_type", "send the body without a content encoding");
+  }
+  const bytes = await readBody(raw, options.maxBodyBytes, options.bodyTimeoutSeconds);
+  const parsed = parseHttpEvent(raw.rawHeaders, bytes);
+  const header = oneHeader(raw.headers["traceparent"]);
+  if (parsed.mode === "batch") return await takeBatch(parsed.events, header, reply, options);
+
+  const command = readCommand(parsed.event, options.typePrefix);
+  if (command.kind === "own-result") return reply.code(204).send();
+  if (command.kind === "ping") return reply.code(200).send();
+  const submission = asSubmission(parsed.event, command, header);
+  const door = await options.door();
+  const answer = await door.submit(submission, waitPreferred(oneHeader(raw.headers["prefer"])), gone(reply));
+  return send(reply, answer);
+}
+
+async function takeBatch(
+  events: readonly IncomingEvent[],
+  traceparent: string | undefined,
+  reply: FastifyReply,
+  options: EventsOptions,
+): Promise<FastifyReply> {
+  const submissions = events.flatMap((event) => {
+    const command = readCommand(event, options.typePrefix);
+    if (command.kind === "own-result" || command.kind === "ping") return [];
+    return [asSubmission(event, command, traceparent)];
+  });
+  if (submissions.length === 0) return reply.code(204).send();
+  await (await options.door()).submitAll(submissions);
+  return reply.code(202).send();
+}
+
+function asSubmission(event: IncomingEvent, command: Command, header: string | undefined): ExecuteSubmission {
+  if (command.kind !== "execute") {
+    throw new AgentError("not_supported", `this version does not take ${command.kind} events`);
+  }
+  return {
+    source: event.source,
+    eventId: event.id,
+    jobId: command.jobId,
+    request: command.request,
+    traceparent: traceOf(event, command.request.trace_id, header),
+  };
+}
+
+/** The event's own context goes before the hop's: it says where the work began. */
+function traceOf(event: IncomingEvent, traceId: string | undefined, header: string | undefined): string {
+  const extension = event.extensions.get("traceparent");
+  for (const candidate of [extension, header]) {
+    if (typeof candidate === "string" && parseTraceparent(candidate) !== undefined) return candidate;
+  }
+  return newTraceparent(traceId);
+}
+
+function send(reply: FastifyReply, answer: Answer): FastifyReply {
+  switch (answer.kind) {
+    case "stored":
+      return reply
+        .code(202)
+        .header("location", `/jobs/${encodeURIComponent(answer.jobId)}`)
+        .send();
+    case "delivered":
+      return reply.code(200).send();
+    case "reply": {
+      const { headers, body } = encodeBinary(JSON.parse(answer.event) as OutgoingEvent); // our own bytes
+      // As bytes: to a text Fastify adds a charset, and the content type is an attribute of the event.
+      return reply.code(200).headers(headers).send(Buffer.from(body));
+    }
+  }
+}
+
+/** Aborts when the caller has gone away before it was answered. */
+function gone(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once("close", () => controller.abort());
+  return controller.signal;
+}
+
+/** The webhook handshake of the CloudEvents HTTP spec. Callback URLs are never called: they could be anyone's. */
+function answerHandshake(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  reply.code(200).header("allow", ALLOW);
+  const origin = oneHeader(request.headers["webhook-request-origin"]);
+  if (origin === undefined) return reply.send();
+  reply.header("webhook-allowed-origin", "*");
+  if (request.headers["webhook-request-rate"] !== undefined) reply.header("webhook-allowed-rate", "*");
+  return reply.send();
+}
+
+function oneHeader(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
