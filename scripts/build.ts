@@ -1,0 +1,33 @@
+import { cp, rm } from "node:fs/promises";
+import { resolve } from "node:path";
+import { build } from "esbuild";
+
+const root = resolve(import.meta.dirname, "..");
+const dist = resolve(root, "dist");
+
+/**
+ * One bundle with lazy chunks: reading thousands of small files is most of an unbundled start. What
+ * ships files of its own beside its code (WebAssembly, archives) stays a package.
+ */
+await rm(dist, { recursive: true, force: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: { main: "src/main.ts", cli: "src/cli/main.ts", index: "src/index.ts" },
+  outdir: dist,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  chunkNames: "chunks/[name]-[hash]",
+  external: ["@electric-sql/pglite", "@electric-sql/pglite-prepopulatedfs", "pg-native"],
+  // Packages in CommonJS ask for `require`; an ES module has none by itself.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+  legalComments: "linked",
+  sourcemap: false,
+  logLevel: "warning",
+});
+// Beside the chunks: a migration is looked up next to the code that runs it.
+await cp(resolve(root, "src/postgres/migrations"), resolve(dist, "chunks/migrations"), { recursive: true });
