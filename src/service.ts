@@ -39,7 +39,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const state: { connected?: Connected; stopping: boolean } = { stopping: false };
 
   const connected = async (): Promise<Connected> => {
-    if (!state.connected && !state.stopping) await Promise.race([ready, pause(CONNECT_WAIT_MS)]);
+    if (!state.connected && !state.stopping) {
+      warmUp(); // someone waits: load while Postgres is connecting, not after
+      await Promise.race([ready, pause(CONNECT_WAIT_MS)]);
+    }
     if (state.stopping)
       throw new AgentError("shutting_down", "this process is stopping", { retryAfterSeconds: 1 });
     if (state.connected) return state.connected;
@@ -66,7 +69,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const ready = connectUntilDone(config, overrides, log, lifetime, () => state.stopping).then((done) => {
     state.connected = done;
     log.info("ready");
-    warmUp();
+    setTimeout(warmUp, WARM_UP_AFTER_MS).unref();
   });
   // Who does not care for `ready` must not die of it; a failure was logged.
   ready.catch(() => undefined);
@@ -95,13 +98,9 @@ function sayWhatIsUsed({ profile, postgres, sink }: Config, log: Logger): void {
   log.info(`results: ${results}`);
 }
 
-/** Loads what the first run needs while there is none yet; a run that comes earlier loads it itself. */
+/** Loads what the first run needs; a run that comes earlier loads it itself, and says what is wrong. */
 function warmUp(): void {
-  const load = async () => {
-    await import("./checkpoints/run-saver.ts");
-    await import("langchain");
-  };
-  setTimeout(() => load().catch(() => undefined), WARM_UP_AFTER_MS).unref(); // the run itself would say it
+  for (const load of [import("./checkpoints/run-saver.ts"), import("langchain")]) load.catch(() => undefined);
 }
 
 async function listen(server: FastifyInstance, config: Config): Promise<string> {

@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunSaver } from "../../src/checkpoints/run-saver.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { claimRuns } from "../../src/runs/repository.ts";
-import { type OpenPort, ports } from "../support/ports.ts";
+import { freshDatabase } from "../support/databases.ts";
+import { type OpenPort, ports, serverPort } from "../support/ports.ts";
 import { aRun } from "../support/runs.ts";
+import { until } from "../support/wait.ts";
 
 const counter = new StateGraph(Annotation.Root({ n: Annotation<number>() }))
   .addNode("one", (state) => ({ n: (state.n ?? 0) + 1 }))
@@ -154,5 +156,29 @@ describe.each(ports)("the saver of a run on $name", ({ open }) => {
     expect(asked.filter((name) => name === "saver-put")).toHaveLength(4);
     expect(asked.filter((name) => name === "saver-writes")).toHaveLength(3);
     expect(asked).toHaveLength(7);
+  });
+});
+
+/** On a server only: the embedded one has a single connection, so nothing can be in progress beside it. */
+describe("a takeover that is not committed yet", () => {
+  it("is waited for by the old worker's write, which then stops", async () => {
+    await using database = await freshDatabase();
+    const db = serverPort(database);
+    const { runId, jobId } = await aRun(db);
+    const zombie = new RunSaver(db, { runId, attempt: 1, jobId });
+    const config = { configurable: { thread_id: jobId, checkpoint_ns: "", checkpoint_id: "c" } };
+    const waiting = "select 1 from pg_locks where not granted";
+
+    let written: Promise<unknown> = Promise.resolve();
+    await db.transaction(async (tx) => {
+      await tx.query("take-over", "update runs set attempt = attempt + 1 where run_id = $1", [runId]);
+      written = zombie.putWrites(config, [["n", 1]], randomUUID()).catch((error) => error);
+      const waits = async () => (await tx.query("waiting", waiting)).length > 0;
+      await until(waits, { what: "the old worker's statement to wait for the lock" });
+    });
+
+    expect(await written).toMatchObject({ code: "lease_lost" });
+    expect(await db.query("written", "select 1 from checkpoint_writes")).toEqual([]);
+    await db.close();
   });
 });
