@@ -1,0 +1,59 @@
+import { AgentError } from "../errors/agent-error.ts";
+import { below, isRecord, quote } from "./json.ts";
+import { didYouMean } from "./near-miss.ts";
+
+/** Who may speak in an input. A tool's answer belongs to a call, and calls are made inside the graph. */
+const ROLES = ["user", "human", "assistant", "ai", "system"];
+const ROOT = "/input";
+
+type InputMessage = { role: string; content: unknown };
+
+/** `input` of an event as the state that a turn begins with, or an AgentError with code and JSON pointer. */
+export function toInput(input: unknown): { messages: InputMessage[] } {
+  if (typeof input === "string") return { messages: [{ role: "user", content: readContent(input, ROOT) }] };
+  if (!isRecord(input)) {
+    throw invalidInput("the input is a string or {messages: [{role, content}]}", ROOT);
+  }
+  refuseOthers(input, ROOT, ["messages"]);
+  const path = below(ROOT, "messages");
+  const messages = input["messages"];
+  if (!Array.isArray(messages)) throw invalidInput("messages is a list of {role, content}", path);
+  if (messages.length === 0) throw invalidInput("there is no message", path);
+  return { messages: messages.map((message, i) => readMessage(message, below(path, i))) };
+}
+
+function readMessage(message: unknown, path: string): InputMessage {
+  if (!isRecord(message)) throw invalidInput("a message is {role, content}", path);
+  refuseOthers(message, path, ["role", "content"]);
+  const role = message["role"];
+  if (typeof role !== "string" || !ROLES.includes(role)) {
+    const near = typeof role === "string" ? `; ${quote(role)} is not${didYouMean(role, ROLES)}` : "";
+    throw invalidInput(`a role is one of ${ROLES.join(", ")}${near}`, below(path, "role"));
+  }
+  return { role, content: readContent(message["content"], below(path, "content")) };
+}
+
+/** Text, or content parts that are passed on as they are: what a provider takes, it knows best. */
+function readContent(content: unknown, path: string): unknown {
+  if (content === "") throw invalidInput("the text is empty", path);
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content) || content.length === 0) {
+    throw invalidInput("content is a text or a list of content parts", path);
+  }
+  content.forEach((part, i) => {
+    if (isRecord(part) && typeof part["type"] === "string") return;
+    throw invalidInput("a content part is an object with a type", below(path, i));
+  });
+  return content;
+}
+
+/** Refused, not ignored: a field that nobody reads is a question that nobody answers. */
+function refuseOthers(given: Record<string, unknown>, path: string, known: string[]): void {
+  const other = Object.keys(given).find((key) => !known.includes(key));
+  if (other === undefined) return;
+  throw invalidInput(`${quote(other)} is not read here${didYouMean(other, known)}`, below(path, other));
+}
+
+function invalidInput(message: string, path: string): AgentError {
+  return new AgentError("invalid_input", message, { path });
+}

@@ -1,0 +1,25 @@
+import type { BaseMessage } from "@langchain/core/messages";
+import type { ScriptedResponse } from "./definition.ts";
+import { type Answer, OfflineModel } from "./offline-model.ts";
+
+/** Answers what the definition says, one response a model call of the turn; the last repeats. */
+export class ScriptedModel extends OfflineModel {
+  readonly #responses: readonly ScriptedResponse[];
+
+  constructor(responses: readonly ScriptedResponse[]) {
+    super();
+    this.#responses = responses;
+  }
+
+  _llmType(): string {
+    return "scripted";
+  }
+
+  /** Counted from the messages, not in a field: a run that another process resumes goes on where it was. */
+  answer(messages: BaseMessage[]): Answer {
+    const input = messages.findLastIndex((message) => message.getType() === "human");
+    const given = messages.slice(input + 1).filter((message) => message.getType() === "ai").length;
+    const response = this.#responses[given] ?? this.#responses.at(-1) ?? "";
+    return typeof response === "string" ? { content: response } : response;
+  }
+}

@@ -1,0 +1,30 @@
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { expect, it } from "vitest";
+
+/** Every package that loads together with this file: its static imports and those of the files it imports. */
+function packagesOf(file: string, seen = new Set<string>()): string[] {
+  if (seen.has(file)) return [];
+  seen.add(file);
+  const imports = readFileSync(file, "utf8").matchAll(
+    /^(?:import|export)\s(?!type\b)[^;]*?from\s+"([^"]+)"/gm,
+  );
+  return [...imports].flatMap(([, target = ""]) =>
+    target.startsWith(".") ? packagesOf(resolve(dirname(file), target), seen) : [target],
+  );
+}
+
+const room = resolve(import.meta.dirname, "../../src/agents");
+
+it.each(["definition", "definition-hash", "compile", "models", "model-errors", "input"])(
+  "%s.ts is loaded without LangChain, which costs most of a second",
+  (name) => {
+    const packages = packagesOf(resolve(room, `${name}.ts`));
+    expect(packages.filter((each) => !/^(node:|typebox)/.test(each))).toEqual([]);
+  },
+);
+
+it("sees the imports that it looks for", () => {
+  expect(packagesOf(resolve(room, "openai.ts"))).toContain("@langchain/openai");
+  expect(packagesOf(resolve(room, "definition.ts"))).toContain("typebox/compile");
+});
