@@ -31,23 +31,22 @@ export class GraphCache<T> {
       this.#entries.set(key, known);
       return await known.value;
     }
-    const entry: Entry<T> = { value: this.#make(key, make), bytes: 0 };
+    const entry: Entry<T> = {
+      bytes: 0,
+      value: make().then(
+        ({ value, bytes }) => {
+          // It may have been dropped meanwhile, and even made anew: then it is not ours to count.
+          if (this.#entries.get(key) === entry) this.#account(entry, bytes);
+          return value;
+        },
+        (error: unknown) => {
+          if (this.#entries.get(key) === entry) this.#entries.delete(key);
+          throw error;
+        },
+      ),
+    };
     this.#entries.set(key, entry);
     return await entry.value;
-  }
-
-  async #make(key: string, make: () => Promise<{ value: T; bytes: number }>): Promise<T> {
-    await Promise.resolve(); // the entry is in its place before there is anything to say of it
-    const entry = this.#entries.get(key);
-    try {
-      const { value, bytes } = await make();
-      // Meanwhile it may have been dropped, and even made anew: then it is no longer ours to count.
-      if (entry !== undefined && this.#entries.get(key) === entry) this.#account(entry, bytes);
-      return value;
-    } catch (error) {
-      if (this.#entries.get(key) === entry) this.#entries.delete(key);
-      throw error;
-    }
   }
 
   #account(entry: Entry<T>, bytes: number): void {

@@ -43,7 +43,7 @@ export function guardedFetch(options: GuardOptions): typeof globalThis.fetch {
   };
 }
 
-/** The response, or the error of a request that did not get through. What cannot pass is thrown. */
+/** The response, or the error of a request that did not get through. An abort of the caller is thrown. */
 async function tryOnce(url: URL, init: RequestInit, seconds: number): Promise<Response | AgentError> {
   const silence = new Silence(seconds);
   const signal = AbortSignal.any([silence.signal, ...(init.signal ? [init.signal] : [])]);
