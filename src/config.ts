@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import * as Type from "typebox"; // as a namespace, so that the bundle keeps only the builders used here
+import { editDistance } from "./errors/near-miss.ts";
+import { readDatabaseUrl } from "./postgres/database-url.ts";
 
 type Row = {
   readonly description: string;
@@ -182,18 +184,8 @@ function nearest(name: string): string | undefined {
   });
 }
 
-/** Whether at most so many letters are missing, added, wrong, or swapped with their neighbour. */
 function resembles(a: string, b: string, slips: number): boolean {
-  if (a === b) return true;
-  if (slips === 0 || Math.abs(a.length - b.length) > slips) return false;
-  if (a[0] === b[0]) return resembles(a.slice(1), b.slice(1), slips);
-  const swapped = a.length > 1 && a[0] === b[1] && a[1] === b[0];
-  return (
-    (swapped && resembles(a.slice(2), b.slice(2), slips - 1)) ||
-    resembles(a.slice(1), b.slice(1), slips - 1) ||
-    resembles(a.slice(1), b, slips - 1) ||
-    resembles(a, b.slice(1), slips - 1)
-  );
+  return Math.abs(a.length - b.length) <= slips && editDistance(a, b) <= slips;
 }
 
 function readRows(env: Env, { problems }: Findings): Given {
@@ -310,31 +302,6 @@ function choosePostgres(given: Given, production: boolean, { problems, notes }: 
     poolSize: given.PG_POOL_SIZE,
     schema,
   };
-}
-
-const SSL_MODES = ["disable", "no-verify", "require", "verify-full"]; // only `no-verify` skips the certificate
-
-/** Parts that are missing are empty. Nothing is ever quoted: in a bad URL the password may be anywhere. */
-function readDatabaseUrl(text: string, { problems, notes }: Findings) {
-  try {
-    const url = new URL(text);
-    const { sslmode = "disable", host = url.hostname, ...unused } = Object.fromEntries(url.searchParams);
-    // A bare "/", "?" or "#" in the password ends it too early, and its "@" lands in the tail.
-    const tail = url.pathname + url.search + url.hash;
-    if (!/^postgres(ql)?:$/.test(url.protocol) || /[@#]/.test(tail)) throw new Error("not a Postgres URL");
-    if (!SSL_MODES.includes(sslmode)) {
-      problems.push(`DATABASE_URL: its sslmode is not known; expected one of ${SSL_MODES.join(", ")}`);
-    }
-    for (const name of Object.keys(unused)) notes.push(`DATABASE_URL: its ${name} is not used`);
-    const ssl = sslmode !== "disable" && { rejectUnauthorized: sslmode !== "no-verify" };
-    const inUrl = [host.replace(/^\[|\]$/g, ""), url.username, url.password, url.pathname.slice(1)];
-    const [name, user, password, database] = inUrl.map(decodeURIComponent);
-    return { host: name, port: url.port, user, password, database, ssl };
-  } catch {
-    const expected = "postgres://user:password@host:port/database, special characters percent-encoded";
-    problems.push(`DATABASE_URL: cannot be read; expected ${expected}`);
-    return { ssl: false as const };
-  }
 }
 
 function freeze<T>(value: T): T {

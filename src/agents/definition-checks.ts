@@ -1,7 +1,7 @@
 import { AgentError } from "../errors/agent-error.ts";
+import { didYouMean } from "../errors/near-miss.ts";
 import { invalid } from "./definition-problem.ts";
 import { below, isRecord, listOf, quote } from "./json.ts";
-import { didYouMean } from "./near-miss.ts";
 
 const MAX_NODES = 100;
 /** What an edge may name beside the nodes. */

@@ -1,7 +1,7 @@
 import type { TSchema } from "typebox";
 import { AgentError } from "../errors/agent-error.ts";
+import { didYouMean } from "../errors/near-miss.ts";
 import { below, isRecord, listOf, quote } from "./json.ts";
-import { didYouMean } from "./near-miss.ts";
 
 /** What the validator says of one place; only the part that we read. */
 type Problem = { keyword: string; schemaPath: string; instancePath: string; params: object; message: string };

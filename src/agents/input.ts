@@ -1,6 +1,6 @@
 import { AgentError } from "../errors/agent-error.ts";
+import { didYouMean } from "../errors/near-miss.ts";
 import { below, isRecord, quote } from "./json.ts";
-import { didYouMean } from "./near-miss.ts";
 
 /** Who may speak in an input. A tool's answer belongs to a call, and calls are made inside the graph. */
 const ROLES = ["user", "human", "assistant", "ai", "system"];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { didYouMean, nearMiss } from "../../src/agents/near-miss.ts";
+import { didYouMean, nearMiss } from "../src/errors/near-miss.ts";
 
 describe("a near miss", () => {
   it.each([

@@ -28,7 +28,7 @@ function allowedDistance(length: number): number {
 }
 
 /** Damerau-Levenshtein (optimal string alignment): swapped neighbours count as one slip. */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
