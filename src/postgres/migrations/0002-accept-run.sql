@@ -62,14 +62,16 @@ begin
   end if;
 
   insert into runs (run_id, job_id, seq, source, event_id, request, traceparent, definition_hash,
-                    status, attempt, leased_by, leased_until, started_at)
+                    status, attempt, leased_by, leased_until, accepted_at, started_at)
   values (p_run_id, p_job_id, job.last_seq, p_source, p_event_id, p_request, p_traceparent,
           case when p_names_agent then null else job.definition_hash end,
           case when starts then 'running' else 'queued' end,
           case when starts then 1 else 0 end,
           case when starts then p_worker end,
-          case when starts then now() + make_interval(secs => p_lease_seconds) end,
-          case when starts then now() end);
+          case when starts then clock_timestamp() + make_interval(secs => p_lease_seconds) end,
+          -- not now(): that is when the call began, which may be before that of the turn before it
+          clock_timestamp(),
+          case when starts then clock_timestamp() end);
   return query
     select true, p_run_id, p_job_id, job.last_seq,
            case when starts then 'running' else 'queued' end, case when starts then 1 else 0 end, 0,
