@@ -3,6 +3,7 @@ import {
   type Checkpoint,
   type CheckpointMetadata,
   type CheckpointTuple,
+  ERROR,
   type PendingWrite,
   WRITES_IDX_MAP,
 } from "@langchain/langgraph-checkpoint";
@@ -13,6 +14,9 @@ import { asPgPool } from "./set-up.ts";
 
 /** Who writes: the run and the attempt that holds its lease. */
 export type Writer = { runId: string; attempt: number; jobId: string };
+
+/** The error, and the node it came from when that has an error handler. */
+const ERROR_PREFIX = "__error_";
 
 type ChannelVersions = Record<string, string | number>;
 
@@ -32,6 +36,8 @@ export class RunSaver extends PostgresSaver {
   /** The newest root checkpoint, ours or the one we began from. */
   rootCheckpointId: string | undefined;
 
+  /** Checkpoints on their way, by id. */
+  readonly #onTheirWay = new Map<string, Promise<void>>();
   readonly #onStep: () => void;
 
   constructor(db: Database, writer: Writer, onStep: () => void = () => undefined) {
@@ -51,27 +57,39 @@ export class RunSaver extends PostgresSaver {
   }
 
   /**
-   * The checkpoint at which an earlier attempt of this run stopped. By attempt first: checkpoint ids
-   * follow the clocks of the processes that made them.
+   * The checkpoint at which an earlier attempt of this run stopped. By attempt and step: checkpoint
+   * ids follow the clocks of the processes that made them, and a clock may jump.
    */
-  async newestOfThisRun(): Promise<string | undefined> {
+  async newestOfThisRun(checkpointNs = ""): Promise<string | undefined> {
     const [row] = await this.#db.query<{ checkpoint_id: string }>(
       "saver-newest-of-run",
       `select checkpoint_id from checkpoints
-        where thread_id = $1 and checkpoint_ns = '' and metadata ->> 'run_id' = $2
-        order by (metadata ->> 'attempt')::integer desc, checkpoint_id desc limit 1`,
-      [this.#writer.jobId, this.#writer.runId],
+        where thread_id = $1 and checkpoint_ns = $2 and metadata ->> 'run_id' = $3
+        order by (metadata ->> 'attempt')::integer desc, (metadata ->> 'step')::integer desc nulls last,
+                 checkpoint_id desc
+        limit 1`,
+      [this.#writer.jobId, checkpointNs, this.#writer.runId],
     );
     return row?.checkpoint_id;
   }
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
     const { checkpoint_id, checkpoint_ns = "" } = config.configurable ?? {};
-    if (checkpoint_ns !== "" || checkpoint_id) return await super.getTuple(config);
+    if (checkpoint_id) return await super.getTuple(config);
+    if (checkpoint_ns !== "") return await this.#nestedTuple(checkpoint_ns);
     if (!this.#wroteRoot) return this.#base;
     // Ours by id, not the newest by id: other clocks may have made "newer" ones.
     const ours = { thread_id: this.#writer.jobId, checkpoint_id: this.rootCheckpointId };
     return await super.getTuple({ configurable: ours });
+  }
+
+  /** Where a sub-graph goes on. One that keeps its state over the turns begins from another run's. */
+  async #nestedTuple(checkpointNs: string): Promise<CheckpointTuple | undefined> {
+    const own = await this.newestOfThisRun(checkpointNs);
+    const thread = { thread_id: this.#writer.jobId, checkpoint_ns: checkpointNs };
+    // A namespace with the id of a task in it belongs to this run alone.
+    if (own === undefined && checkpointNs.includes(":")) return undefined;
+    return await super.getTuple({ configurable: { ...thread, ...(own && { checkpoint_id: own }) } });
   }
 
   /** Unique to the writer: with the stock's integers two branches of a thread share blob rows. */
@@ -89,6 +107,19 @@ export class RunSaver extends PostgresSaver {
     metadata: CheckpointMetadata,
     newVersions: ChannelVersions,
   ): Promise<RunnableConfig> {
+    const { thread_id, checkpoint_ns = "" } = config.configurable ?? {};
+    const written = this.#put(config, checkpoint, metadata, newVersions);
+    this.#onTheirWay.set(checkpoint.id, written);
+    await written.finally(() => this.#onTheirWay.delete(checkpoint.id));
+    return { configurable: { thread_id, checkpoint_ns, checkpoint_id: checkpoint.id } };
+  }
+
+  async #put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    newVersions: ChannelVersions,
+  ): Promise<void> {
     const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
     const blobs = await this._dumpBlobs(thread_id, checkpoint_ns, checkpoint.channel_values, newVersions);
     const { runId, attempt } = this.#writer;
@@ -114,11 +145,17 @@ export class RunSaver extends PostgresSaver {
       this.#wroteRoot = true;
       this.rootCheckpointId = checkpoint.id;
     }
-    return { configurable: { thread_id, checkpoint_ns, checkpoint_id: checkpoint.id } };
   }
 
-  override async putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string): Promise<void> {
+  override async putWrites(config: RunnableConfig, all: PendingWrite[], taskId: string): Promise<void> {
     const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
+    // LangGraph does not wait for the first checkpoint of a graph, and a result without the checkpoint
+    // of its task is lost.
+    await this.#onTheirWay.get(checkpoint_id);
+    // A task that fails on its way out (in a conditional edge) has results too. Stored, they would
+    // make it a finished one, and the next attempt would end there with success.
+    const failed = all.some(([channel]) => channel === ERROR);
+    const writes = failed ? all.filter(([channel]) => channel.startsWith(ERROR_PREFIX)) : all;
     const rows = await this._dumpWrites(thread_id, checkpoint_ns, checkpoint_id, taskId, writes);
     // Errors, interrupts and their answers have one slot each and are replaced; results never are.
     const replaces = writes.every(([channel]) => channel in WRITES_IDX_MAP);
