@@ -8,7 +8,7 @@ export function sqlState(error: unknown): string | undefined {
 const CONNECTION_CLASSES = new Set(["08", "53", "57", "58"]);
 const RETRY_STATES = new Set(["40001", "40P01", "55P03", "25P03", "28P01", "3D000"]);
 const CONNECTION_TEXT =
-  /connection terminated|timeout exceeded when trying to connect|client has encountered/i;
+  /connection terminated|query read timeout|timeout exceeded when trying to connect|client has encountered/i;
 const SOCKET_CODES = /^E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN)/;
 
 /** Whether Postgres could not be reached or could not serve just now: the same statement may work later. */

@@ -15,9 +15,13 @@ export type ServerOptions = {
   onConnectionError: (error: Error) => void;
 };
 
+/** No statement of ours is meant to take long; a caller waits for the answer. */
+const LONGEST_STATEMENT_MS = 5000;
+
 /** The port over a Postgres server. Nothing connects before the first query. */
 export function openServer(options: ServerOptions): Database {
   const schema = quotedSchema(options.schema);
+  const statementMs = Math.min(options.lockHoldMs, LONGEST_STATEMENT_MS);
   const pool = new pg.Pool({
     host: options.host,
     port: options.port,
@@ -33,8 +37,10 @@ export function openServer(options: ServerOptions): Database {
     application_name: "agent-executor",
     // A worker that is cut off must lose its row locks before its lease runs out, or a takeover that
     // skips locked rows never sees the run.
-    statement_timeout: options.lockHoldMs,
+    statement_timeout: statementMs,
     idle_in_transaction_session_timeout: options.lockHoldMs,
+    // For a connection that falls silent: the server's own limit does not reach us over a dead line.
+    query_timeout: statementMs + 500,
     options: `-c search_path=${schema}`,
   });
   // Without a listener a connection that dies while idle ends the process.
