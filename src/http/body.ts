@@ -1,10 +1,14 @@
 import type { IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
 import { AgentError } from "../errors/agent-error.ts";
 
 /**
- * Reads a whole body, within its size and its time. Ours, because Fastify's requestTimeout stops
- * counting once the headers are in, and a body that trickles holds its place for ever.
+ * How long we go on reading from a sender that was refused midway. A line that is closed over unread
+ * bytes is reset, and the answer is lost with it: the sender would take that for an outage and repeat.
  */
+export const LINGER_MS = 5000;
+
+/** Reads a whole body, within its size and its time. Ours, because Node looks at the time only now and then. */
 export function readBody(
   request: IncomingMessage,
   maxBytes: number,
@@ -16,8 +20,6 @@ export function readBody(
     const stop = (error: AgentError) => {
       clearTimeout(timer);
       request.removeAllListeners("data");
-      // The rest is read and dropped, so that the sender gets to read the answer.
-      request.resume();
       reject(error);
     };
     const timer = setTimeout(() => {
@@ -41,5 +43,26 @@ export function readBody(
       clearTimeout(timer);
       reject(new AgentError("invalid_event", "the connection broke before the body was whole"));
     });
+  });
+}
+
+/** The text as the last answer on its line. It ends when the request does; what still comes is dropped. */
+export function lastAnswer(text: string, request: IncomingMessage): Readable {
+  async function* answer() {
+    yield text;
+    await readToEnd(request);
+  }
+  return Readable.from(answer());
+}
+
+function readToEnd(request: IncomingMessage): Promise<void> {
+  return new Promise((done) => {
+    if (request.complete) return done();
+    const timer = setTimeout(done, LINGER_MS);
+    const finish = () => {
+      clearTimeout(timer);
+      done();
+    };
+    request.once("end", finish).once("close", finish).resume();
   });
 }

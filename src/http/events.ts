@@ -23,10 +23,6 @@ const ALLOW = "POST, OPTIONS";
 
 /** `POST /` takes CloudEvents; a success has an empty body or is a CloudEvent, as a broker demands. */
 export async function eventsPlugin(app: FastifyInstance, options: EventsOptions): Promise<void> {
-  // The parser decides by raw headers and bytes, so every body reaches it as it came.
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
-
   let inFlight = 0;
   app.post("/", async (request, reply) => {
     if (inFlight >= options.maxInFlight) {
@@ -50,7 +46,7 @@ async function take(
 ): Promise<FastifyReply> {
   const { raw } = request;
   const encoding = raw.headers["content-encoding"];
-  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+  if (encoding && encoding.toLowerCase() !== "identity") {
     throw new AgentError("unsupported_media_type", "send the body without a content encoding");
   }
   const bytes = await readBody(raw, options.maxBodyBytes, options.bodyTimeoutSeconds);
@@ -62,8 +58,9 @@ async function take(
   if (command.kind === "own-result") return reply.code(204).send();
   if (command.kind === "ping") return reply.code(200).send();
   const submission = asSubmission(parsed.event, command, header);
-  const door = await options.door();
-  const answer = await door.submit(submission, waitPreferred(oneHeader(raw.headers["prefer"])), gone(reply));
+  const waitFor = waitPreferred(oneHeader(raw.headers["prefer"]));
+  const signal = gone(reply); // before the door is waited for: who goes meanwhile says so once
+  const answer = await (await options.door()).submit(submission, waitFor, signal);
   return send(reply, answer);
 }
 
@@ -132,11 +129,11 @@ function gone(reply: FastifyReply): AbortSignal {
 /** The webhook handshake of the CloudEvents HTTP spec. Callback URLs are never called: they could be anyone's. */
 function answerHandshake(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   reply.code(200).header("allow", ALLOW);
-  const origin = oneHeader(request.headers["webhook-request-origin"]);
-  if (origin === undefined) return reply.send();
-  reply.header("webhook-allowed-origin", "*");
-  if (request.headers["webhook-request-rate"] !== undefined) reply.header("webhook-allowed-rate", "*");
-  return reply.send();
+  if (request.headers["webhook-request-origin"] === undefined) return reply.send();
+  if (request.headers["webhook-request-callback"] !== undefined) {
+    request.log.info("a webhook callback was asked for: permission is given in the answer alone");
+  }
+  return reply.headers({ "webhook-allowed-origin": "*", "webhook-allowed-rate": "*" }).send();
 }
 
 function oneHeader(value: string | string[] | undefined): string | undefined {

@@ -21,9 +21,9 @@ export async function jobsPlugin(app: FastifyInstance, { readJob, listJobs }: Jo
   );
 }
 
-/** An id that no event could have had is not asked for: Postgres refuses NUL. */
+/** An id that no event could have had is not asked for: Postgres refuses NUL. Length is in characters. */
 function checkedId(jobId: string): string {
-  if (jobId.length <= 256 && !/[\p{Cc}\p{Cs}]/u.test(jobId)) return jobId;
+  if (/^[^\p{Cc}\p{Cs}]{1,256}$/u.test(jobId)) return jobId;
   throw new AgentError("unknown_job", "no job of this id is stored");
 }
 

@@ -188,9 +188,15 @@ const paths: Json = {
       parameters: [{ name: "job_id", in: "path", required: true, schema: { type: "string" } }],
       responses: {
         200: { description: "The job.", content: json(job) },
-        ...refusals("unknown_job", "not_ready", "database_unavailable"),
+        ...refusals("invalid_request", "unknown_job", "not_ready", "database_unavailable"),
       },
     },
+  },
+  "/schemas/agent-definition.json": {
+    get: { summary: "JSON Schema of an agent definition", responses: { 200: { description: "2020-12." } } },
+  },
+  "/openapi.json": {
+    get: { summary: "This document", responses: { 200: { description: "OpenAPI 3.1." } } },
   },
 };
 
