@@ -31,6 +31,8 @@ export class Worker {
   readonly #active = new Map<string, Promise<void>>();
   readonly #loop: Poller;
   #reserved = 0;
+  /** Some run was queued because there was no place here. */
+  #turnedAway = false;
   #stopping = false;
 
   constructor(options: WorkerOptions) {
@@ -48,7 +50,10 @@ export class Worker {
 
   /** Keeps a place for a run that is being accepted; `start` uses it up, `giveBack` frees it. */
   reserve(): boolean {
-    if (this.#freePlaces() <= 0) return false;
+    if (this.#freePlaces() <= 0) {
+      this.#turnedAway = true;
+      return false;
+    }
     this.#reserved++;
     return true;
   }
@@ -65,7 +70,9 @@ export class Worker {
       .finally(() => {
         this.#leases.letGo(run);
         this.#active.delete(run.runId);
-        // A place is free: something may have waited for it.
+        // A place is free. Asking who waits for it is a query, so only when someone may.
+        if (!this.#turnedAway) return;
+        this.#turnedAway = false;
         this.#loop.wake();
       });
     this.#active.set(run.runId, work);
@@ -103,10 +110,14 @@ export class Worker {
 
   async #claim(): Promise<boolean> {
     const most = this.#freePlaces();
-    if (most <= 0) return false;
+    if (most <= 0) {
+      this.#turnedAway = true;
+      return false;
+    }
     const { db, name, leaseSeconds } = this.#options;
     const runs = await claimRuns(db, name, leaseSeconds, most);
     for (const run of runs) this.start(run, undefined);
+    if (runs.length === most) this.#turnedAway = true;
     return runs.length > 0;
   }
 
