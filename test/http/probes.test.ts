@@ -10,6 +10,8 @@ import { until } from "../support/wait.ts";
 import { expectRefusal } from "./refusals.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
+/** The pool waits 5 s for a connection; the rest is for a slow machine. */
+const SECONDS = 7000;
 const NAMES = ["vault", "postgres", "redis"];
 
 async function timed<T>(work: Promise<T>): Promise<[T, ms: number]> {
@@ -92,7 +94,7 @@ describe("probes and events while Postgres comes and goes", () => {
 
     for (const [reply, ms] of answers) {
       expectRefusal(reply, "database_unavailable");
-      expect(ms).toBeLessThan(6000);
+      expect(ms).toBeLessThan(SECONDS);
     }
     expect(await database.sql("select 1 from agent_executor.events where event_id = $1", [event.id])).toEqual(
       [],
@@ -100,7 +102,7 @@ describe("probes and events while Postgres comes and goes", () => {
     expect((await postEvent(service.url, event)).json()).toMatchObject({ result: { output: "done" } });
   });
 
-  it("answers within 6 s when no connection can be made, however many ask", async () => {
+  it("answers in seconds when no connection can be made, however many ask", async () => {
     proxy.become("cut"); // none of the pool is left
     proxy.become("silent");
 
@@ -110,18 +112,22 @@ describe("probes and events while Postgres comes and goes", () => {
 
     for (const [reply, ms] of answers) {
       expectRefusal(reply, "database_unavailable");
-      expect(ms).toBeLessThan(6000);
+      expect(ms).toBeLessThan(SECONDS);
     }
   });
 
-  it("answers within 6 s when a connection falls silent in use", async () => {
+  it("answers in seconds when connections fall silent in use", async () => {
     await Promise.all(Array.from({ length: 12 }, () => postEvent(service.url, executeEvent())));
     proxy.become("silent");
 
-    const events = Array.from({ length: 12 }, () =>
-      postEvent(service.url, executeEvent(), { timeoutMs: 6000 }),
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, () => timed(postEvent(service.url, executeEvent()))),
     );
-    for (const reply of await Promise.all(events)) expectRefusal(reply, "database_unavailable");
+
+    for (const [reply, ms] of answers) {
+      expectRefusal(reply, "database_unavailable");
+      expect(ms).toBeLessThan(SECONDS);
+    }
   });
 
   it("runs an event to its end that was in hand when Postgres went", async () => {
@@ -136,7 +142,7 @@ describe("probes and events while Postgres comes and goes", () => {
     proxy.become("fair");
 
     expectRefusal(reply, "database_unavailable");
-    expect(ms).toBeLessThan(6000);
+    expect(ms).toBeLessThan(SECONDS);
     const settled = async (): Promise<Reply | false> => {
       const again = await postEvent(service.url, event);
       return again.status === 200 && again;
