@@ -211,7 +211,11 @@ async function openRuns(
   });
   const sinkDeadlineMs = (sink?.deadlineSeconds ?? 0) * 1000;
   const door = new Door({ db, acceptor, worker, waiters, deliverer, sinkDeadlineMs });
-  return { db, door, stopRuns: () => worker.stop(config.shutdownGraceSeconds * 1000) };
+  const stopRuns = async () => {
+    await worker.stop(config.shutdownGraceSeconds * 1000);
+    door.stopWaiting();
+  };
+  return { db, door, stopRuns };
 }
 
 async function openDeliverer(sink: NonNullable<Config["sink"]>, db: Database, log: Logger) {
@@ -235,10 +239,22 @@ async function readiness(config: Config, db: Database | undefined): Promise<Read
 
 const PROBE_MS = 1000;
 
+const asking = new WeakMap<Database, Promise<boolean>>();
+
 async function answers(db: Database): Promise<boolean> {
-  const asked = db.query("probe", "select 1").then(
-    () => true,
-    () => false,
-  );
+  // One question at a time: in an outage they would fill the pool.
+  const asked = asking.get(db) ?? ask(db);
   return await Promise.race([asked, pause(PROBE_MS).then(() => false)]);
+}
+
+function ask(db: Database): Promise<boolean> {
+  const asked = db
+    .query("probe", "select 1")
+    .then(
+      () => true,
+      () => false,
+    )
+    .finally(() => asking.delete(db));
+  asking.set(db, asked);
+  return asked;
 }

@@ -63,7 +63,7 @@ export function cutToBytes(text: string, maxBytes: number): string {
   const bytes = Buffer.from(text, "utf8");
   if (bytes.length <= maxBytes) return text;
   const ellipsis = "…";
-  let end = maxBytes - Buffer.byteLength(ellipsis);
+  let end = Math.max(0, maxBytes - Buffer.byteLength(ellipsis));
   while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
   return bytes.subarray(0, end).toString("utf8") + ellipsis;
 }

@@ -8,6 +8,7 @@ import {
   type AcceptLimits,
   acceptRun,
   DefinitionNotStored,
+  storeDefinitions,
 } from "./repository.ts";
 import type { ClaimedRun, StoredRequest } from "./run.ts";
 
@@ -19,6 +20,8 @@ export type ExecuteSubmission = {
   request: ExecuteRequest;
   traceparent: string;
 };
+
+export type AcceptedRun = { accepted: Accepted; request: StoredRequest };
 
 /** How many hashes a process remembers: 100 bytes each. */
 const REMEMBERED = 10_000;
@@ -32,14 +35,43 @@ export class Acceptor {
     this.#limits = limits;
   }
 
-  async accept(
+  async accept(db: Queryable, submission: ExecuteSubmission, mayStart: boolean): Promise<AcceptedRun> {
+    const { hash, body } = definitionOf(submission);
+    const known = hash !== null && this.#stored.has(hash);
+    const definition = hash === null || known ? null : JSON.stringify(body);
+    const run = await this.#accept(db, submission, { hash, definition }, mayStart).catch((error: unknown) => {
+      // Deleted by the retention of some process since we remembered it.
+      if (!(error instanceof DefinitionNotStored)) throw error;
+      return this.#accept(db, submission, { hash, definition: JSON.stringify(body) }, mayStart);
+    });
+    if (hash !== null && run.accepted.isNew) this.#remember(hash);
+    return run;
+  }
+
+  /**
+   * All of them inside one transaction, or none. Locks are taken in one order by every batch:
+   * definitions by hash, then jobs by id; of one job the events go in as they came.
+   */
+  async acceptAll(tx: Queryable, submissions: readonly ExecuteSubmission[]): Promise<void> {
+    const definitions = new Map<string, string>();
+    for (const { hash, body } of submissions.map(definitionOf)) {
+      if (hash !== null) definitions.set(hash, JSON.stringify(body));
+    }
+    await storeDefinitions(tx, definitions);
+    const ordered = submissions.toSorted((a, b) => (a.jobId < b.jobId ? -1 : a.jobId > b.jobId ? 1 : 0));
+    for (const submission of ordered) {
+      const { hash } = definitionOf(submission);
+      await this.#accept(tx, submission, { hash, definition: null }, false);
+    }
+  }
+
+  async #accept(
     db: Queryable,
     submission: ExecuteSubmission,
+    { hash, definition }: { hash: string | null; definition: string | null },
     mayStart: boolean,
-  ): Promise<{ accepted: Accepted; request: StoredRequest }> {
-    const { agent_definition: body, trace_id: _, ...request } = submission.request;
-    const hash = body === undefined ? null : definitionHash(body);
-    const known = hash !== null && this.#stored.has(hash);
+  ): Promise<AcceptedRun> {
+    const { agent_definition: _, trace_id: __, ...request } = submission.request;
     const input: AcceptInput = {
       source: submission.source,
       eventId: submission.eventId,
@@ -48,29 +80,22 @@ export class Acceptor {
       request,
       traceparent: submission.traceparent,
       definitionHash: hash,
-      definition: hash === null || known ? null : JSON.stringify(body),
+      definition,
       namesAgent: hash === null && request.agent !== undefined,
       mayStart,
     };
-    const accepted = await this.#acceptWithBody(db, input, body);
-    if (hash !== null) this.#remember(hash);
-    return { accepted, request };
-  }
-
-  async #acceptWithBody(db: Queryable, input: AcceptInput, body: unknown): Promise<Accepted> {
-    try {
-      return await acceptRun(db, input, this.#limits);
-    } catch (error) {
-      // Deleted by the retention of some process since we remembered it.
-      if (!(error instanceof DefinitionNotStored)) throw error;
-      return await acceptRun(db, { ...input, definition: JSON.stringify(body) }, this.#limits);
-    }
+    return { accepted: await acceptRun(db, input, this.#limits), request };
   }
 
   #remember(hash: string): void {
     if (this.#stored.size >= REMEMBERED) this.#stored.clear();
     this.#stored.add(hash);
   }
+}
+
+function definitionOf({ request }: ExecuteSubmission): { hash: string | null; body: unknown } {
+  const { agent_definition: body } = request;
+  return { hash: body === undefined ? null : definitionHash(body), body };
 }
 
 /** A run that accept_run has started for us: the lease is ours already. */

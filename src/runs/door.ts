@@ -39,9 +39,15 @@ export type DoorOptions = {
 /** Where events become runs and runs become answers, whatever way they came in. */
 export class Door {
   readonly #options: DoorOptions;
+  readonly #stopping = new AbortController();
 
   constructor(options: DoorOptions) {
     this.#options = options;
+  }
+
+  /** Sends away whoever still waits: their runs go on elsewhere. */
+  stopWaiting(): void {
+    this.#stopping.abort();
   }
 
   /** `gone` aborts when the caller goes away: that changes nothing but the wait. */
@@ -86,11 +92,7 @@ export class Door {
   /** All of it or nothing, in one transaction; nobody waits for a batch. */
   async submitAll(submissions: readonly ExecuteSubmission[]): Promise<void> {
     const { db, acceptor, worker } = this.#options;
-    // By job, so that two batches take their locks in the same order; of one job, as they came.
-    const ordered = submissions.toSorted((a, b) => (a.jobId < b.jobId ? -1 : a.jobId > b.jobId ? 1 : 0));
-    await db.transaction(async (tx) => {
-      for (const submission of ordered) await acceptor.accept(tx, submission, false);
-    });
+    await db.transaction((tx) => acceptor.acceptAll(tx, submissions));
     worker.wake();
   }
 
@@ -98,9 +100,10 @@ export class Door {
     const over = new AbortController();
     const limit = waitFor.kind === "outcome" ? waitFor.withinMs : undefined;
     const timer = limit === undefined ? undefined : setTimeout(() => over.abort(), limit);
-    const signal = AbortSignal.any([gone, over.signal]);
+    const signal = AbortSignal.any([gone, over.signal, this.#stopping.signal]);
     try {
       const result = await Promise.race([place.result, this.#watch(runId, signal)]);
+      if (this.#stopping.signal.aborted && result === "over") throw stopping();
       if (result === "over") return { kind: "stored", jobId };
       if (result.kind === "postponed") throw result.error;
       if (result.kind === "elsewhere") return await this.#storedAnswer({ runId, ...result });
@@ -151,6 +154,12 @@ export class Door {
       await delay(lookEveryMs);
     }
   }
+}
+
+function stopping(): AgentError {
+  return new AgentError("shutting_down", "this process is stopping: the run goes on elsewhere", {
+    retryAfterSeconds: 1,
+  });
 }
 
 function inProgress(): AgentError {

@@ -105,10 +105,18 @@ function writeCursor(place: string, jobId: string): string {
 function readCursor(text: string): { place: string; jobId: string } {
   try {
     const [place, jobId] = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
-    const known = typeof place === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(place);
-    if (known && typeof jobId === "string" && !Number.isNaN(Date.parse(place))) return { place, jobId };
+    if (isMoment(place) && typeof jobId === "string" && /^[^\p{Cc}\p{Cs}]{1,256}$/u.test(jobId)) {
+      return { place, jobId };
+    }
   } catch {
     // said below, the same for every kind of nonsense
   }
   throw new AgentError("invalid_request", "after must be the `next` of an earlier page", { path: "/after" });
+}
+
+/** A moment as LIST_JOBS prints it, on a day that there is, in years that Postgres reads. */
+function isMoment(value: unknown): value is string {
+  if (typeof value !== "string" || !/^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(value)) return false;
+  const moment = new Date(value);
+  return !Number.isNaN(moment.getTime()) && moment.toISOString().startsWith(value.slice(0, 19));
 }

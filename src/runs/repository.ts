@@ -185,6 +185,19 @@ export async function runState(
   return row;
 }
 
+/** In the order of their hashes: two transactions with the same new ones must not wait for each other. */
+export async function storeDefinitions(tx: Queryable, bodies: ReadonlyMap<string, string>): Promise<void> {
+  const sorted = [...bodies].sort(([a], [b]) => (a < b ? -1 : 1));
+  if (sorted.length === 0) return;
+  await tx.query(
+    "store-definitions",
+    `insert into definitions (hash, body)
+     select hash, body from unnest($1::text[], $2::text[]) with ordinality as d (hash, body, place) order by place
+     on conflict do nothing`,
+    [sorted.map(([hash]) => hash), sorted.map(([, body]) => body)],
+  );
+}
+
 export async function definitionBody(db: Queryable, hash: string): Promise<unknown> {
   const [row] = await db.query<{ body: string }>(
     "definition-body",

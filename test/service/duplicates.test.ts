@@ -110,6 +110,24 @@ describe("copies of an event, and callers that wait", () => {
     expect(soonReply.status).toBe(200);
   });
 
+  it("is told to come again when the process where it waits stops, and the run goes on", async () => {
+    const third = await startOn(service.database);
+    const event = executeEvent({ agent_definition: slowly(2500) });
+    const first = postEvent(service.url, event);
+    await until(async () => (await runsOf(event)).length > 0, { what: "the run to start" });
+    const joined = postEvent(third.url, event);
+    await new Promise((done) => setTimeout(done, 200)); // for the copy to be on its way
+
+    await third.close();
+
+    const reply = await joined;
+    expect([reply.status, reply.json()]).toEqual([
+      503,
+      { error: expect.objectContaining({ code: "shutting_down" }) },
+    ]);
+    expect((await first).status).toBe(200);
+  });
+
   it("takes up a run whose process died, once its lease has run out, and settles it once", async () => {
     const event = executeEvent({ agent_definition: slowly(100) });
     const dying = startTakenOver(event);
