@@ -239,22 +239,25 @@ async function readiness(config: Config, db: Database | undefined): Promise<Read
 
 const PROBE_MS = 1000;
 
-const asking = new WeakMap<Database, Promise<boolean>>();
+const lastAsked = new WeakMap<Database, { at: number; answer: Promise<boolean> }>();
 
 async function answers(db: Database): Promise<boolean> {
-  // One question at a time: in an outage they would fill the pool.
-  const asked = asking.get(db) ?? ask(db);
-  return await Promise.race([asked, pause(PROBE_MS).then(() => false)]);
+  const last = lastAsked.get(db);
+  // One question at a time, or in an outage they would fill the pool; but one that stays open says
+  // nothing about now.
+  const isFresh = last !== undefined && performance.now() - last.at < 2 * PROBE_MS;
+  const { answer } = isFresh ? last : ask(db);
+  return await Promise.race([answer, pause(PROBE_MS).then(() => false)]);
 }
 
-function ask(db: Database): Promise<boolean> {
-  const asked = db
-    .query("probe", "select 1")
-    .then(
-      () => true,
-      () => false,
-    )
-    .finally(() => asking.delete(db));
-  asking.set(db, asked);
+function ask(db: Database): { answer: Promise<boolean> } {
+  const answer = db.query("probe", "select 1").then(
+    () => true,
+    () => false,
+  );
+  const asked = { at: performance.now(), answer };
+  lastAsked.set(db, asked);
+  const forget = () => lastAsked.get(db) === asked && lastAsked.delete(db);
+  void answer.finally(forget);
   return asked;
 }

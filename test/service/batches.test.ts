@@ -22,8 +22,8 @@ describe("batches", () => {
     const definitions = Array.from({ length: 5 }, (_, i) => scripted(`shared ${i} ${randomUUID()}`));
     const anEvent = (n: number) =>
       executeEvent({ job_id: `shared-${n % 13}`, agent_definition: definitions[(n * 7) % 5] });
-    const batches = Array.from({ length: 20 }, (_, b) =>
-      Array.from({ length: 30 }, (_, e) => anEvent(b * 31 + e * 17)),
+    const batches = Array.from({ length: 10 }, (_, b) =>
+      Array.from({ length: 15 }, (_, e) => anEvent(b * 31 + e * 17)),
     );
 
     const replies = await Promise.all(batches.map((batch) => post(batch)));
@@ -33,9 +33,9 @@ describe("batches", () => {
       const [row] = await service.database.sql(
         "select count(*)::int as n from agent_executor.runs where job_id like 'shared-%' and status = 'completed'",
       );
-      return row?.["n"] === 600;
+      return row?.["n"] === 150;
     };
-    await until(done, { what: "600 runs to end", timeoutMs: 30_000 });
+    await until(done, { what: "150 runs to end", timeoutMs: 18_000 });
   });
 
   it("that are refused leave no trace, and their definition is taken the next time", async () => {
