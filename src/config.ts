@@ -35,6 +35,11 @@ const URL_ONLY = { format: "http-url" } as const;
 const ADDRESS = { pattern: "^[\\w.:-]+$", expects: "an IP address or a host name" };
 const SQL_NAME = { pattern: "^[a-z_][a-z0-9_]{0,62}$", expects: "a lower-case SQL name" };
 const PREFIX = { pattern: "^\\S*[^\\s.]$", expects: "text without spaces that does not end in a dot" };
+const NOT_PUBLIC = {
+  description: "What tools may reach beside public addresses.",
+  pattern: "^(\\[[\\da-fA-F:.]+\\]|[\\w.-]+)(:\\d{1,5})?$|^[\\da-fA-F:.]+(/\\d{1,3})?$",
+  expects: "a host, host:port, address or CIDR",
+};
 const NO_SPACES = { pattern: "^\\S+$", expects: "text without spaces" };
 
 const service = {
@@ -80,6 +85,9 @@ const models = {
   MODEL_BASE_URLS: urls("What a definition may name as `base_url`, beside those two."),
   ALLOW_OFFLINE_MODELS: flag("Allows the providers `scripted` and `echo`.", "`true`; in production `false`"),
 };
+const tools = {
+  EGRESS_ALLOW: Type.Array(Type.String(), { default: [], ...NOT_PUBLIC }),
+};
 const runs = {
   MAX_CONCURRENT_RUNS: integer(32, 1, 10_000, "Runs that one process works on at once."),
   MAX_QUEUED_RUNS: integer(1000, 1, 1_000_000, "Runs that may wait in all; above it 429."),
@@ -96,8 +104,11 @@ const platform = {
   K_REVISION: text("Knative revision, for the logs."),
   KUBERNETES_SERVICE_HOST: text("Its presence means production."),
 };
-const groups = { service, postgres, results, models, runs, platform };
-const Environment = Type.Object({ ...service, ...postgres, ...results, ...models, ...runs, ...platform });
+const groups = { service, postgres, results, models, tools, runs, platform };
+const Environment = Type.Object({
+  ...{ ...service, ...postgres, ...results },
+  ...{ ...models, ...tools, ...runs, ...platform },
+});
 type Given = Type.Static<typeof Environment>;
 
 /** One row per variable: parsing, `.env.example` and the tables of the documents come from it. */
@@ -113,7 +124,7 @@ export const reserved: ReadonlySet<string> = new Set(
   `VAULT_ADDR VAULT_ROLE VAULT_AUTH_MOUNT VAULT_KV_MOUNT VAULT_SECRET_PREFIX VAULT_NAMESPACE VAULT_CACERT
   VAULT_JWT_PATH VAULT_REFRESH_SECONDS REDIS_HOST REDIS_PORT REDIS_PASSWORD REDIS_URL NATS_URL
   NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS OIDC_ISSUER
-  OIDC_AUDIENCE OIDC_JWKS_URL AGENTS_DIR GRAPH_MODULES MCP_SERVERS EGRESS_ALLOW RETENTION_DAYS READY_STRICT
+  OIDC_AUDIENCE OIDC_JWKS_URL AGENTS_DIR GRAPH_MODULES MCP_SERVERS RETENTION_DAYS READY_STRICT
   STREAM_MAXLEN STREAM_TTL_SECONDS`.split(/\s+/),
 );
 
@@ -213,9 +224,10 @@ function parse(row: Variable, value: string): unknown {
     return /^-?\d+$/.test(value) && +value >= minimum && +value <= maximum ? +value : undefined;
   }
   const items = value.split(",").map((item) => item.trim());
-  if (row.type === "array") return items.every(isHttpUrl) ? items : undefined;
+  const fits = (text: string) => new RegExp(row.pattern ?? "").test(text);
+  if (row.type === "array") return items.every(row.pattern ? fits : isHttpUrl) ? items : undefined;
   if (row.format && !isHttpUrl(value)) return undefined;
-  return new RegExp(row.pattern ?? "").test(value) ? value : undefined;
+  return fits(value) ? value : undefined;
 }
 
 /** In words what `parse` takes; for messages and documents. */
@@ -224,7 +236,7 @@ export function accepted(row: Variable): string {
   if (row.enum) return `one of ${row.enum.join(", ")}`;
   if (row.type === "boolean") return "true or false";
   if (row.type === "integer") return `a whole number from ${row.minimum} to ${row.maximum}`;
-  if (row.type === "array") return `a comma-separated list, each an ${url}`;
+  if (row.type === "array") return `a comma-separated list, each ${row.expects ?? `an ${url}`}`;
   return row.format ? `an ${url}` : (row.expects ?? "text");
 }
 
@@ -263,6 +275,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
       baseUrls: given.MODEL_BASE_URLS,
       allowOffline: given.ALLOW_OFFLINE_MODELS ?? !production,
     },
+    tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
     runs: {
       maxConcurrent: given.MAX_CONCURRENT_RUNS,
       maxQueued: given.MAX_QUEUED_RUNS,

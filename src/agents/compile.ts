@@ -1,7 +1,14 @@
 import type { CompiledStateGraph, StateSnapshot } from "@langchain/langgraph";
 import type { AgentMiddleware } from "langchain";
-import { type AgentDefinition, type DefinitionLimits, readDefinition } from "./definition.ts";
+import {
+  type AgentDefinition,
+  type DefinitionLimits,
+  type NodeDefinition,
+  readDefinition,
+} from "./definition.ts";
 import { definitionHash } from "./definition-hash.ts";
+import type { EgressOptions } from "./egress.ts";
+import { readEgressAllow } from "./egress-allow.ts";
 import type { ModelSettings } from "./endpoints.ts";
 import { GraphCache, type GraphCacheOptions } from "./graph-cache.ts";
 import { toInput } from "./input.ts";
@@ -37,6 +44,8 @@ export type CompiledAgent = {
 
 export type AgentsOptions = {
   settings(): ModelSettings;
+  /** What tools may reach beside public addresses; default nothing. */
+  egress?: EgressOptions;
   onCache?(result: "hit" | "miss"): void;
   cache?: Partial<GraphCacheOptions>;
 };
@@ -73,7 +82,7 @@ export class Agents {
       const body = await load();
       const definition = readDefinition(body);
       const bytes = RETAINED_BYTES[definition.nodes[0].type] + 4 * JSON.stringify(body).length;
-      return { value: await build(hash, definition, this.#options.settings), bytes };
+      return { value: await build(hash, definition, this.#options), bytes };
     });
   }
 }
@@ -81,22 +90,22 @@ export class Agents {
 async function build(
   hash: string,
   definition: AgentDefinition,
-  settings: () => ModelSettings,
+  options: AgentsOptions,
 ): Promise<CompiledAgent> {
   const [node] = definition.nodes;
   return {
     hash,
     name: definition.name ?? node.name,
     limits: definition.limits,
-    graph: await buildGraph(definition, settings),
+    graph: await buildGraph(definition, options),
     toInput,
     toResult,
   };
 }
 
-async function buildGraph(definition: AgentDefinition, settings: () => ModelSettings): Promise<AgentGraph> {
+async function buildGraph(definition: AgentDefinition, options: AgentsOptions): Promise<AgentGraph> {
   const [node] = definition.nodes;
-  const model = await createModel(node.model, settings);
+  const model = await createModel(node.model, options.settings);
   const { createAgent, todoListMiddleware } = await import("langchain");
   const { NoTracing } = await import("./tracing.ts");
   const common = {
@@ -104,15 +113,27 @@ async function buildGraph(definition: AgentDefinition, settings: () => ModelSett
     name: messageName(node.name),
     ...(node.system_prompt ? { systemPrompt: node.system_prompt } : {}),
   };
+  const { tools, middleware } = await toolsOf(node, definition, options);
   const agent =
     node.type === "agent"
-      ? createAgent({ ...common, tools: [] })
+      ? createAgent({ ...common, tools, middleware })
       : (await import("deepagents")).createDeepAgent({
           ...common,
-          middleware: [todoListMiddleware() as AgentMiddleware],
+          tools,
+          middleware: [todoListMiddleware() as AgentMiddleware, ...middleware],
         });
   // Their types name every channel of either; here all graphs are driven alike.
   return agent.graph.withConfig({ callbacks: [new NoTracing()] }) as unknown as AgentGraph;
+}
+
+/** The tools that the node names, and what has to stand around their calls. */
+async function toolsOf(node: NodeDefinition, definition: AgentDefinition, { egress }: AgentsOptions) {
+  const named = definition.tools.filter(({ name }) => node.tools.includes(name));
+  if (named.length === 0) return { tools: [], middleware: [] };
+  const { createTool, throwingTools } = await import("./tools.ts");
+  const { Egress } = await import("./egress.ts");
+  const wayOut = new Egress(egress ?? { allow: readEgressAllow([]) });
+  return { tools: named.map((each) => createTool(each, wayOut)), middleware: [throwingTools()] };
 }
 
 /** The agent's name goes to the provider with each of its messages, and OpenAI refuses spaces in it. */

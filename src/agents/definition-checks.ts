@@ -7,7 +7,7 @@ const MAX_NODES = 100;
 /** What an edge may name beside the nodes. */
 const ENDS = ["START", "END"];
 /** Tools that a deep agent brings along; they are not named in `tools`. */
-const BUILT_IN = new Set([
+export const BUILT_IN: ReadonlySet<string> = new Set([
   ...["write_todos", "ls", "read_file", "write_file", "edit_file", "delete"],
   ...["glob", "grep", "execute", "task"],
 ]);
@@ -23,6 +23,7 @@ export function checkNames(body: unknown): void {
     throw invalid(`${nodes.length} nodes; a definition has ${MAX_NODES} at most`, "/nodes");
   }
   const tools = checkUnique(listOf(body["tool_definitions"]), "/tool_definitions", "tool", "name");
+  checkReserved(listOf(body["tool_definitions"]));
   const names = checkUnique(nodes, "/nodes", "node", "name");
   const ids = checkUnique(nodes, "/nodes", "node", "id");
   checkOrchestrators(nodes);
@@ -55,10 +56,24 @@ function checkOrchestrators(nodes: unknown[]): void {
   }
 }
 
+/** In any definition, so that a tool means the same in each kind of node. */
+function checkReserved(tools: unknown[]): void {
+  tools.forEach((tool, i) => {
+    const name = isRecord(tool) ? tool["name"] : undefined;
+    if (typeof name !== "string" || !BUILT_IN.has(name)) return;
+    const message = `${quote(name)} is the name of a tool that orchestrators have anyway: choose another`;
+    throw invalid(message, below(below("/tool_definitions", i), "name"));
+  });
+}
+
 function checkTools(node: unknown, nodePath: string, tools: Set<string>): void {
   const [names, path] = setting(node, nodePath, "tools");
-  listOf(names).forEach((name, i) => {
-    if (typeof name !== "string" || tools.has(name)) return;
+  listOf(names).forEach((name, i, all) => {
+    if (typeof name !== "string") return;
+    if (all.indexOf(name) < i) {
+      throw new AgentError("duplicate_name", `${quote(name)} is named twice`, { path: below(path, i) });
+    }
+    if (tools.has(name)) return;
     const hint = BUILT_IN.has(name)
       ? ": an orchestrator has it without being told, no other node can have it"
       : didYouMean(name, tools);

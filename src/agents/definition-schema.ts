@@ -1,11 +1,9 @@
 import { Type } from "typebox";
+import { strict, text } from "./schema-parts.ts";
+import { Tool } from "./tool-schema.ts";
 
 export const PROVIDERS = ["openai", "anthropic", "scripted", "echo"] as const;
 export const NODE_TYPES = ["orchestrator", "agent", "specialist"] as const;
-
-/** Unknown keys are refused everywhere: a mistyped key that is ignored is a prompt that never took hold. */
-const strict = { additionalProperties: false } as const;
-const text = (description: string) => Type.String({ description, minLength: 1, maxLength: 256 });
 
 const isProvider = (...providers: string[]) => ({
   required: ["provider"],
@@ -143,7 +141,7 @@ export const Definition = Type.Object(
     description: Type.Optional(Type.String({ description: "What the agent is for." })),
     version: Type.Optional(text("Version of the definition, for people.")),
     tool_definitions: Type.Optional(
-      Type.Array(Type.Unknown(), { description: "Not run yet: empty.", maxItems: 0 }),
+      Type.Array(Tool, { description: "What nodes may name in `tools`.", maxItems: 128 }),
     ),
     nodes: Type.Array(Node, {
       description: "The nodes of the graph: one, for now.",

@@ -10,8 +10,9 @@ import {
   type PROVIDERS,
   type ScriptedAnswer,
 } from "./definition-schema.ts";
-import { isRecord } from "./json.ts";
+import { below, isRecord } from "./json.ts";
 import { refuseWhatIsNotYet } from "./not-yet.ts";
+import { readTool, type ToolDefinition } from "./tool-definition.ts";
 
 type SentModel = Static<typeof Model>;
 type SentNode = Static<typeof Node>;
@@ -30,6 +31,8 @@ export type NodeDefinition = {
   name: string;
   model: ModelDefinition;
   system_prompt?: string;
+  /** Names of entries of the definition's `tools`. */
+  tools: readonly string[];
 };
 
 /** A definition in one spelling: nodes flat, models with `model_name`. */
@@ -37,6 +40,7 @@ export type AgentDefinition = {
   name?: string;
   description?: string;
   version?: string;
+  tools: ToolDefinition[];
   nodes: [NodeDefinition];
   limits: DefinitionLimits;
 };
@@ -61,10 +65,11 @@ export function readDefinition(body: unknown): AgentDefinition {
   refuseWhatIsNotYet(sent);
   validator ??= Compile(Definition);
   if (!validator.Check(sent)) throw schemaProblem(Definition, sent, validator.Errors(sent));
-  const { tool_definitions: _tools, edges: _edges, nodes, limits = {}, ...about } = sent;
+  const { tool_definitions = [], edges: _edges, nodes, limits = {}, ...about } = sent;
+  const tools = tool_definitions.map((tool, i) => readTool(tool, below("/tool_definitions", i)));
   const [node] = nodes;
   if (node === undefined) throw invalid("a definition has at least one node", "/nodes");
-  return { ...about, nodes: [readNode(node, "/nodes/0")], limits };
+  return { ...about, tools, nodes: [readNode(node, "/nodes/0")], limits };
 }
 
 /** Types are taken in any case, as in the service that came before. */
@@ -77,13 +82,21 @@ function lowerTypes(body: unknown): unknown {
 }
 
 function readNode({ config = {}, ...flat }: SentNode, path: string): NodeDefinition {
-  const { id, type = "specialist", name = id ?? "agent", model, system_prompt } = { ...flat, ...config };
+  const {
+    id,
+    type = "specialist",
+    name = id ?? "agent",
+    model,
+    system_prompt,
+    tools = [],
+  } = { ...flat, ...config };
   if (model === undefined) throw invalid("a node has a model", `${path}/model`);
   return {
     type: type === "orchestrator" ? "orchestrator" : "agent",
     name,
     model: readModel(model, config.model === undefined ? `${path}/model` : `${path}/config/model`),
     ...(system_prompt === undefined ? {} : { system_prompt }),
+    tools,
   };
 }
 

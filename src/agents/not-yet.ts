@@ -12,19 +12,40 @@ const KEYS = {
   },
 } as const;
 
+/** Of `runtime.type`. */
+const RUNTIMES = new Set(["javascript", "python", "mcp", "builtin", "module"]);
 const NODE_TYPES = new Set(["tool", "router", "python", "approval", "graph"]);
 
 /** Refused, never ignored: an agent without its tools or its specialists would answer all the same. */
 export function refuseWhatIsNotYet(body: unknown): void {
   if (!isRecord(body)) return;
   refuseKeys(body, "", KEYS.definition);
-  refuseEntries(body, "", "tool_definitions", "tools");
+  listOf(body["tool_definitions"]).forEach((tool, i) => {
+    refuseInTool(tool, below("/tool_definitions", i));
+  });
   const nodes = listOf(body["nodes"]);
   nodes.forEach((node, i) => {
     refuseInNode(node, below("/nodes", i));
   });
   refuseSecondNode(nodes);
   refuseEntries(body, "", "edges", "edges");
+}
+
+function refuseInTool(tool: unknown, path: string): void {
+  if (!isRecord(tool)) return;
+  const runtime = isRecord(tool["runtime"]) ? tool["runtime"] : {};
+  const { type } = runtime;
+  const at = below(path, "runtime");
+  if (typeof type === "string" && RUNTIMES.has(type)) {
+    throw notYet(`a tool of type "${type}"`, below(at, "type"));
+  }
+  // Without a type it is Python, as in the service that came before.
+  if (type === undefined) {
+    refuseKeys(tool, path, { script: "a Python script as a tool" });
+    refuseKeys(runtime, at, { script: "a Python script as a tool" });
+  }
+  if (tool["approval"] !== false) refuseKeys(tool, path, { approval: "an approval" });
+  if (tool["on_unknown"] === "ask") throw notYet("asking a person", below(path, "on_unknown"));
 }
 
 function refuseInNode(node: unknown, path: string): void {

@@ -70,6 +70,12 @@ export const catalogue = {
     means: "The request body did not arrive within BODY_TIMEOUT_SECONDS.",
     fix: "Send the event again over a faster connection.",
   },
+  unknown_run: {
+    status: 422,
+    actor: "sender",
+    means: "The event is about a job or a run that is not stored.",
+    fix: "Check the ids; final jobs are deleted after RETENTION_DAYS.",
+  },
   duplicate_in_progress: {
     status: 409,
     actor: "later",
@@ -217,6 +223,19 @@ export const catalogue = {
     actor: "later",
     means: "The model provider failed or was overloaded, also after retries.",
     fix: "Send the job again later, or add fallbacks to the model.",
+  },
+  egress_refused: {
+    status: 422,
+    actor: "sender",
+    means: "A tool wanted to reach an address that is not public. The model is told so; it ends no run.",
+    fix: "Use a public address, or ask the operator to list it in EGRESS_ALLOW.",
+  },
+  tool_outcome_unknown: {
+    status: 422,
+    actor: "sender",
+    means:
+      "A tool call was cut off and nobody knows whether it took effect; on_unknown forbids a second try.",
+    fix: "Look for the idempotency key of the message at the tool's server, then send the job again, or not.",
   },
   limit_exceeded: {
     status: 422,

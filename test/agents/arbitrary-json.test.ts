@@ -44,13 +44,39 @@ const list = fc.oneof(
   fc.array(node, { minLength: 1, maxLength: 1 }),
   json,
 );
+const schema = keyed(
+  ["type", "properties", "required", "$ref", "$defs", "items", "anyOf"],
+  fc.oneof(word, json),
+);
+const runtime = keyed(["type", "method", "url", "headers", "query", "body", "script"], word);
+const tool = fc.record(
+  {
+    name: fc.oneof(word, fc.constant("search")),
+    input_schema: fc.oneof(schema, json),
+    runtime: fc.oneof(
+      runtime,
+      fc.record({
+        type: fc.constant("http"),
+        method: fc.constantFrom("GET", "POST"),
+        url: fc.oneof(fc.webUrl(), fc.string(), fc.constant("http://h/{a}")),
+        body: json,
+      }),
+    ),
+    effect: word,
+  },
+  { requiredKeys: ["name", "runtime"] },
+);
+const withTool = fc.record({
+  nodes: fc.constant([{ name: "a", model: { provider: "echo" }, tools: ["search"] }]),
+  tool_definitions: fc.array(tool, { maxLength: 2 }),
+});
 const definition = keyed(["nodes", "edges", "tool_definitions", "limits", "name", "graph"], list);
 const message = fc.oneof(keyed(["role", "content", "name"], fc.oneof(fc.constant("user"), json)), json);
 const input = keyed(["messages"], fc.oneof(fc.array(message, { maxLength: 3 }), json));
 
 describe("whatever JSON is sent", () => {
   it("as a definition is read or refused as the sender's fault", () => {
-    const property = fc.property(fc.oneof(json, definition), (body) => {
+    const property = fc.property(fc.oneof(json, definition, withTool), (body) => {
       expect([200, 422]).toContain(outcomeOf(() => readDefinition(body)));
     });
     fc.assert(property, RUNS);

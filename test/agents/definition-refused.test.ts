@@ -4,7 +4,9 @@ import { errorOf, nodeWith, scripted } from "./support.ts";
 
 const gpt = { provider: "openai", model_name: "gpt-4o" };
 const flat = nodeWith(gpt, { type: "orchestrator" });
-const tool = { name: "search", runtime: { type: "http" } };
+const get = { type: "http", method: "GET", url: "https://example.com" };
+const tool = { name: "search", runtime: get };
+const withTool = (changes: object) => ({ ...flat, tool_definitions: [{ ...tool, ...changes }] });
 const orchestrator = { type: "orchestrator", name: "main", model: gpt };
 const specialist = { name: "writer", model: gpt };
 
@@ -129,12 +131,10 @@ describe("a definition is refused with the place and a near miss", () => {
 
 describe("what this version does not run is refused, never ignored", () => {
   it.each([
-    ["tools", { ...flat, tool_definitions: [tool] }, "/tool_definitions/0"],
-    [
-      "tools that a node uses",
-      { tool_definitions: [tool], nodes: [{ ...specialist, tools: ["search"] }] },
-      "/tool_definitions/0",
-    ],
+    ["scripts beside a runtime", withTool({ runtime: {}, script: "x" }), "/tool_definitions/0/script"],
+    ["scripts in a runtime", withTool({ runtime: { script: "x" } }), "/tool_definitions/0/runtime/script"],
+    ["approvals of tools", withTool({ approval: true }), "/tool_definitions/0/approval"],
+    ["asking a person", withTool({ on_unknown: "ask" }), "/tool_definitions/0/on_unknown"],
     ["specialists", { nodes: [specialist, orchestrator] }, "/nodes/0"],
     ["pipelines", { nodes: [specialist, { ...specialist, name: "b" }] }, "/nodes/1"],
     ["edges", { nodes: [specialist], edges: [{ from: "START", to: "writer" }] }, "/edges/0"],
@@ -151,6 +151,11 @@ describe("what this version does not run is refused, never ignored", () => {
     const error = await errorOf(() => readDefinition(body));
     expect(error).toMatchObject({ code: "not_supported_yet", path });
     expect(error.message).toContain("this version does not run that yet");
+  });
+
+  it.each(["javascript", "python", "mcp", "builtin", "module"])("tools of type %s", async (type) => {
+    const error = await errorOf(() => readDefinition(withTool({ runtime: { type } })));
+    expect(error).toMatchObject({ code: "not_supported_yet", path: "/tool_definitions/0/runtime/type" });
   });
 
   it.each(["tool", "router", "python", "approval", "graph"])("nodes of type %s", async (type) => {

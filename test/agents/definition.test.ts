@@ -27,8 +27,10 @@ describe("a definition", () => {
           name: "main",
           model: { ...gpt, path: "/nodes/0/model" },
           system_prompt: "You are a helpful assistant.",
+          tools: [],
         },
       ],
+      tools: [],
       limits: {},
     });
   });
@@ -40,12 +42,14 @@ describe("a definition", () => {
     const { nodes } = readDefinition(nested);
 
     const model = { ...gpt, path: "/nodes/0/config/model" };
-    expect(nodes).toEqual([{ type: "agent", name: "inner", model, system_prompt: "Inner." }]);
+    expect(nodes).toEqual([{ type: "agent", name: "inner", model, system_prompt: "Inner.", tools: [] }]);
   });
 
   it("may leave out provider, type, name, prompt, tools and edges", () => {
     const { nodes } = readDefinition({ nodes: [{ id: "a", model: { model: "gpt-4o" } }] });
-    expect(nodes).toEqual([{ type: "agent", name: "a", model: { ...gpt, path: "/nodes/0/model" } }]);
+    expect(nodes).toEqual([
+      { type: "agent", name: "a", model: { ...gpt, path: "/nodes/0/model" }, tools: [] },
+    ]);
   });
 
   it.each(["agent", "specialist", "Specialist", "AGENT"])(

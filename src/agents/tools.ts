@@ -1,0 +1,51 @@
+import { ToolMessage } from "@langchain/core/messages";
+import { type DynamicStructuredTool, tool } from "@langchain/core/tools";
+import { type AgentMiddleware, createMiddleware } from "langchain";
+import { callDigest } from "./definition-hash.ts";
+import type { Egress } from "./egress.ts";
+import { prepareHttp, type ToolOutcome } from "./http-tool.ts";
+import { type CallConfig, runJournaled } from "./journaled-tool.ts";
+import { isRecord } from "./json.ts";
+import { ArgumentProblem } from "./templates.ts";
+import type { ToolDefinition } from "./tool-definition.ts";
+
+/** A defined tool as LangChain wants it. */
+export function createTool(definition: ToolDefinition, egress: Egress): DynamicStructuredTool {
+  const { name, description, parameters } = definition;
+  const call = async (args: unknown, config: CallConfig) => {
+    const { content, status } = await outcomeOf(definition, args, config, egress);
+    return new ToolMessage({ content, status, name, tool_call_id: config.toolCall?.id ?? "" });
+  };
+  const told = tool(call, { name, description, schema: parameters });
+  // LangChain would check the arguments by the schema, patterns included, and tell the model our
+  // stack where they do not fit. So what it runs takes anything, and we check.
+  const takesAnything = tool(call, { name, description, schema: {} });
+  told.invoke = takesAnything.invoke.bind(takesAnything);
+  return told;
+}
+
+async function outcomeOf(
+  definition: ToolDefinition,
+  args: unknown,
+  config: CallConfig,
+  egress: Egress,
+): Promise<ToolOutcome> {
+  try {
+    const digest = callDigest(definition.name, args);
+    const problem = definition.check(args);
+    if (problem !== undefined || !isRecord(args)) throw new ArgumentProblem(problem);
+    const work = prepareHttp(definition, args, egress);
+    return await runJournaled(definition, digest, config, work);
+  } catch (error) {
+    if (!(error instanceof ArgumentProblem)) throw error;
+    return { content: `The arguments do not fit: ${error.message}. Nothing was called.`, status: "error" };
+  }
+}
+
+/**
+ * What a tool throws ends the run: failures that a model may know of are outcomes, not errors. With
+ * no middleware around its calls a plain agent would tell the model of lost leases and aborts too.
+ */
+export function throwingTools(): AgentMiddleware {
+  return createMiddleware({ name: "throwingTools", wrapToolCall: (request, handler) => handler(request) });
+}
