@@ -9,6 +9,7 @@ import {
 } from "@langchain/langgraph-checkpoint";
 import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import { AgentError } from "../errors/agent-error.ts";
+import { crashPoint } from "../lifetime/crash-point.ts";
 import type { Database } from "../postgres/database.ts";
 import { asPgPool } from "./set-up.ts";
 
@@ -39,12 +40,20 @@ export class RunSaver extends PostgresSaver {
   /** Checkpoints on their way, by id. */
   readonly #onTheirWay = new Map<string, Promise<void>>();
   readonly #onStep: () => void;
+  readonly #notes: () => Record<string, unknown>;
 
-  constructor(db: Database, writer: Writer, onStep: () => void = () => undefined) {
+  /** `notes` go into the metadata of each checkpoint: what the next attempt must know. */
+  constructor(
+    db: Database,
+    writer: Writer,
+    onStep: () => void = () => undefined,
+    notes: () => Record<string, unknown> = () => ({}),
+  ) {
     super(asPgPool(db), undefined, { schema: db.schema });
     this.#db = db;
     this.#writer = writer;
     this.#onStep = onStep;
+    this.#notes = notes;
   }
 
   /** Begins from this checkpoint of the thread, or from nothing. */
@@ -71,6 +80,17 @@ export class RunSaver extends PostgresSaver {
       [this.#writer.jobId, checkpointNs, this.#writer.runId],
     );
     return row?.checkpoint_id;
+  }
+
+  /** The newest attempt of this run that has committed anything. */
+  async lastAttemptThatWrote(): Promise<number | undefined> {
+    const [row] = await this.#db.query<{ attempt: number | null }>(
+      "saver-last-attempt",
+      `select max((metadata ->> 'attempt')::integer) as attempt from checkpoints
+        where thread_id = $1 and metadata ->> 'run_id' = $2`,
+      [this.#writer.jobId, this.#writer.runId],
+    );
+    return row?.attempt ?? undefined;
   }
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
@@ -123,7 +143,12 @@ export class RunSaver extends PostgresSaver {
     const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
     const blobs = await this._dumpBlobs(thread_id, checkpoint_ns, checkpoint.channel_values, newVersions);
     const { runId, attempt } = this.#writer;
-    const written: CheckpointMetadata & object = { ...metadata, ...{ run_id: runId, attempt } };
+    if (metadata.source === "loop") this.#onStep(); // before the notes: they count this step too
+    const written: CheckpointMetadata & object = {
+      ...metadata,
+      ...{ run_id: runId, attempt, ...this.#notes() },
+    };
+    crashPoint("checkpoint: made, not written");
     const fenced = await this.#db.query("saver-put", PUT, [
       runId,
       attempt,
@@ -139,8 +164,8 @@ export class RunSaver extends PostgresSaver {
       JSON.stringify(await this._dumpMetadata(written)),
     ]);
     if (fenced.length === 0) throw leaseLost();
+    crashPoint("checkpoint: written");
     this.writes++;
-    if (metadata.source === "loop") this.#onStep();
     if (checkpoint_ns === "") {
       this.#wroteRoot = true;
       this.rootCheckpointId = checkpoint.id;
@@ -160,6 +185,7 @@ export class RunSaver extends PostgresSaver {
     // Errors, interrupts and their answers have one slot each and are replaced; results never are.
     const replaces = writes.every(([channel]) => channel in WRITES_IDX_MAP);
     const { runId, attempt } = this.#writer;
+    crashPoint("task: done, not written");
     const fenced = await this.#db.query(
       replaces ? "saver-replace-writes" : "saver-writes",
       replaces ? REPLACE_WRITES : ADD_WRITES,
@@ -177,6 +203,7 @@ export class RunSaver extends PostgresSaver {
       ],
     );
     if (fenced.length === 0) throw leaseLost();
+    crashPoint("task: written");
   }
 
   /** What a failed first turn left behind: there is no completed turn to go back to. */
@@ -184,6 +211,7 @@ export class RunSaver extends PostgresSaver {
     const { runId, attempt, jobId } = this.#writer;
     const fenced = await this.#db.query("saver-forget", FORGET, [runId, attempt, jobId]);
     if (fenced.length === 0) throw leaseLost();
+    crashPoint("thread: forgotten");
   }
 }
 

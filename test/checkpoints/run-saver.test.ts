@@ -58,7 +58,7 @@ describe.each(ports)("the saver of a run on $name", ({ open }) => {
     await db.query("expire", "update runs set leased_until = now() - interval '1 second' where run_id = $1", [
       runId,
     ]);
-    const claimed = await claimRuns(db, "other", 30, 100);
+    const claimed = await claimRuns(db, "other", 30, 100, true);
     expect(claimed).toContainEqual(expect.objectContaining({ runId, attempt: 2, failures: 1 }));
 
     await expect(counter.invoke({ n: 0 }, within(zombie, jobId))).rejects.toMatchObject({
