@@ -19,6 +19,15 @@ export interface Database extends Queryable {
   readonly kind: "server" | "embedded";
   readonly schema: string;
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /**
+   * Calls `hear` for each notification on the channel, over a connection of its own that is opened
+   * again when it breaks. Notifications that come meanwhile are lost: have a look of your own behind it.
+   */
+  listen(
+    channel: string,
+    hear: (payload: string) => void,
+    report: (error: unknown) => void,
+  ): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 

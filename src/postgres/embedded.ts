@@ -66,6 +66,11 @@ function portOver(pglite: PGlite, schema: string, unlock: () => Promise<void>): 
           throw error;
         }
       }),
+    listen: (channel, hear) =>
+      turns.take(async () => {
+        const unlisten = await pglite.listen(channel, hear);
+        return () => turns.take(() => unlisten());
+      }),
     close: async () => {
       const release = await turns.hold();
       await pglite.close();

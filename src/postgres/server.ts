@@ -1,5 +1,6 @@
 import pg from "pg";
 import { type Database, type Queryable, quotedSchema } from "./database.ts";
+import { Listener } from "./listener.ts";
 
 export type ServerOptions = {
   host: string;
@@ -22,19 +23,22 @@ const LONGEST_STATEMENT_MS = 5000;
 export function openServer(options: ServerOptions): Database {
   const schema = quotedSchema(options.schema);
   const statementMs = Math.min(options.lockHoldMs, LONGEST_STATEMENT_MS);
-  const pool = new pg.Pool({
+  const connection = {
     host: options.host,
     port: options.port,
     user: options.user,
     password: options.password,
     database: options.database,
     ssl: options.ssl ?? false,
-    max: options.poolSize,
     connectionTimeoutMillis: 5_000,
-    // Below the idle limits of cloud load balancers, which cut in silence.
-    idleTimeoutMillis: 60_000,
     keepAlive: true,
     application_name: "agent-executor",
+  };
+  const pool = new pg.Pool({
+    ...connection,
+    max: options.poolSize,
+    // Below the idle limits of cloud load balancers, which cut in silence.
+    idleTimeoutMillis: 60_000,
     // A worker that is cut off must lose its row locks before its lease runs out, or a takeover that
     // skips locked rows never sees the run.
     statement_timeout: statementMs,
@@ -50,6 +54,10 @@ export function openServer(options: ServerOptions): Database {
     schema: options.schema,
     query: (name, text, values) => queryOn(pool, name, text, values),
     transaction: (work) => transaction(pool, work),
+    listen: async (channel, hear, report) => {
+      const listener = new Listener(connection, channel, hear, report);
+      return () => listener.stop();
+    },
     close: () => pool.end(),
   };
 }
