@@ -1,9 +1,13 @@
 import { cp, rm } from "node:fs/promises";
 import { resolve } from "node:path";
+import process from "node:process";
 import { build } from "esbuild";
 
 const root = resolve(import.meta.dirname, "..");
-const dist = resolve(root, "dist");
+// `--crash-points folder`: an edition for the tests that kill, in a place of its own.
+const [flag, folder = ""] = process.argv.slice(2);
+const forCrashTests = flag === "--crash-points";
+const dist = resolve(root, forCrashTests ? folder : "dist");
 
 /**
  * One bundle with lazy chunks: reading thousands of small files is most of an unbundled start. What
@@ -12,8 +16,9 @@ const dist = resolve(root, "dist");
 await rm(dist, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: { main: "src/main.ts", cli: "src/cli/main.ts", index: "src/index.ts" },
+  entryPoints: { main: "src/main.ts", cli: "src/cli.ts", index: "src/index.ts" },
   outdir: dist,
+  define: forCrashTests ? {} : { "globalThis.__CRASH_POINTS__": "false" },
   bundle: true,
   splitting: true,
   format: "esm",

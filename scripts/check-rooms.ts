@@ -12,7 +12,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["http", "nats", "cli"],
 ];
 /** The composition: it knows every room, and no room knows it. */
-const ROOT_FILES = new Set(["main.ts", "config.ts", "index.ts", "service.ts"]);
+const ROOT_FILES = new Set(["main.ts", "cli.ts", "config.ts", "index.ts", "service.ts"]);
 
 const src = resolve(import.meta.dirname, "../src");
 const floorOf = new Map(FLOORS.flatMap((rooms, floor) => rooms.map((room) => [room, floor] as const)));

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { FastifyInstance } from "fastify";
+import { type EgressAllow, readEgressAllow } from "./agents/egress-allow.ts";
 import type { Config } from "./config.ts";
 import { AgentError } from "./errors/agent-error.ts";
 import { readOverrides } from "./events/outgoing.ts";
@@ -26,6 +27,8 @@ const CONNECT_WAIT_MS = 10_000;
 /** The first probes come first. */
 const WARM_UP_AFTER_MS = 50;
 
+type Settings = { overrides: ReadonlyMap<string, string>; egressAllow: EgressAllow };
+
 /** What there is once Postgres has answered. */
 type Connected = { db: Database; door: Door; stopRuns: () => Promise<void> };
 
@@ -34,7 +37,11 @@ type Connected = { db: Database; door: Door; stopRuns: () => Promise<void> };
  * answer at once; until then events are refused with 503, which their sender repeats.
  */
 export async function startService(config: Config, log: Logger): Promise<Service> {
-  const overrides = readOverrides(config.events.ceOverrides);
+  // What a room of its own reads is read now: a start that cannot go well fails at once.
+  const settings: Settings = {
+    overrides: readOverrides(config.events.ceOverrides),
+    egressAllow: readEgressAllow(config.tools.egressAllow),
+  };
   const lifetime = new Lifetime();
   const state: { connected?: Connected; stopping: boolean } = { stopping: false };
 
@@ -56,8 +63,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
     bodyTimeoutSeconds: config.server.bodyTimeoutSeconds,
     maxInFlight: config.server.maxInFlightRequests,
     readiness: () => readiness(config, state.stopping ? undefined : state.connected?.db),
-    metrics: async () => (await import("./observability/metrics.ts")).registry.metrics(),
+    metrics: () => scrape(state.connected?.db),
     readJob: async (id) => (await import("./runs/jobs.ts")).readJob((await connected()).db, id),
+    cancelJob: async (request) =>
+      (await (await connected()).door.requestCancel(request)).touched !== undefined,
     listJobs: async (filter) => (await import("./runs/jobs.ts")).listJobs((await connected()).db, filter),
   });
   const url = await listen(
@@ -66,7 +75,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   );
   sayWhatIsUsed(config, log);
 
-  const ready = connectUntilDone(config, overrides, log, lifetime, () => state.stopping).then((done) => {
+  const ready = connectUntilDone(config, settings, log, lifetime, () => state.stopping).then((done) => {
     state.connected = done;
     log.info("ready");
     setTimeout(warmUp, WARM_UP_AFTER_MS).unref();
@@ -122,7 +131,7 @@ async function listen(server: FastifyInstance, config: Config): Promise<string> 
 /** Tries until Postgres is there: a pod that starts before its database must not crash in a loop. */
 async function connectUntilDone(
   config: Config,
-  overrides: ReadonlyMap<string, string>,
+  settings: Settings,
   log: Logger,
   lifetime: Lifetime,
   stopping: () => boolean,
@@ -133,7 +142,7 @@ async function connectUntilDone(
   for (let tries = 0; !stopping(); tries++) {
     try {
       await migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]);
-      return await openRuns(config, overrides, db, log, lifetime);
+      return await openRuns(config, settings, db, log, lifetime);
     } catch (error) {
       const { databaseMetrics } = await import("./observability/metrics.ts");
       databaseMetrics.connectionFailed();
@@ -144,7 +153,8 @@ async function connectUntilDone(
   throw new AgentError("shutting_down", "stopped before Postgres answered");
 }
 
-async function openDatabase(config: Config, log: Logger): Promise<Database> {
+/** Postgres as configured: embedded, or a server. */
+export async function openDatabase(config: Config, log: Logger): Promise<Database> {
   const { postgres, runs } = config;
   if (postgres.kind === "embedded") {
     const { openEmbedded } = await import("./postgres/embedded.ts");
@@ -164,7 +174,7 @@ async function openDatabase(config: Config, log: Logger): Promise<Database> {
 
 async function openRuns(
   config: Config,
-  overrides: ReadonlyMap<string, string>,
+  settings: Settings,
   db: Database,
   log: Logger,
   lifetime: Lifetime,
@@ -178,9 +188,17 @@ async function openRuns(
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
   const waiters = new Waiters();
   const deliverer = sink && lifetime.own(await openDeliverer(sink, db, log), (each) => each.stop());
+  const sender = {
+    prefix: events.typePrefix,
+    source: events.source,
+    overrides: settings.overrides,
+    targets: deliverer ? ["sink"] : [],
+    firstAttemptSeconds: 2 * (sink?.timeoutSeconds ?? 0),
+  };
   const worker = new Worker({
     db,
     agents: new Agents({
+      egress: { allow: settings.egressAllow },
       settings: () => ({
         providers: { openai: models.openai, anthropic: models.anthropic },
         allowedBaseUrls: models.baseUrls,
@@ -192,13 +210,7 @@ async function openRuns(
     leaseSeconds: runs.leaseSeconds,
     maxConcurrent: runs.maxConcurrent,
     maxAttempts: runs.maxAttempts,
-    sender: {
-      prefix: events.typePrefix,
-      source: events.source,
-      overrides,
-      targets: deliverer ? ["sink"] : [],
-      firstAttemptSeconds: 2 * (sink?.timeoutSeconds ?? 0),
-    },
+    sender,
     waiters,
     deliver: (settled) => deliverer?.deliverSettled(settled),
     log: log.child({ component: "runs" }),
@@ -210,7 +222,7 @@ async function openRuns(
     maxQueuedOfJob: runs.maxQueuedPerJob,
   });
   const sinkDeadlineMs = (sink?.deadlineSeconds ?? 0) * 1000;
-  const door = new Door({ db, acceptor, worker, waiters, deliverer, sinkDeadlineMs });
+  const door = new Door({ db, acceptor, worker, waiters, sender, deliverer, sinkDeadlineMs });
   const stopRuns = async () => {
     await worker.stop(config.shutdownGraceSeconds * 1000);
     door.stopWaiting();
@@ -235,6 +247,17 @@ async function readiness(config: Config, db: Database | undefined): Promise<Read
   const postgres = db !== undefined && (await answers(db));
   const embedded = ["vault", "redis", ...(config.postgres.kind === "embedded" ? ["postgres"] : [])];
   return { ready: postgres, services: { vault: true, postgres, redis: true }, embedded };
+}
+
+/** The figures of the outbox are those of the database; when it is away they stay as they were. */
+async function scrape(db: Database | undefined): Promise<string> {
+  const { outboxMetrics, registry } = await import("./observability/metrics.ts");
+  if (db !== undefined) {
+    const { outboxFigures } = await import("./delivery/outbox.ts");
+    const look = outboxFigures(db).then(outboxMetrics.looked, () => undefined);
+    await Promise.race([look, pause(PROBE_MS)]);
+  }
+  return await registry.metrics();
 }
 
 const PROBE_MS = 1000;

@@ -1,4 +1,5 @@
 import { encodeBinary, type OutgoingEvent } from "../events/outgoing.ts";
+import { crashPoint } from "../lifetime/crash-point.ts";
 import { Poller } from "../lifetime/poller.ts";
 import type { Database } from "../postgres/database.ts";
 import {
@@ -62,6 +63,10 @@ export class Deliverer {
     });
   }
 
+  wake(): void {
+    this.#loop.wake();
+  }
+
   async stop(): Promise<void> {
     await this.#loop.stop();
     await this.#marking;
@@ -80,7 +85,9 @@ export class Deliverer {
   async #attempt(row: OutboxRow): Promise<void> {
     const event = JSON.parse(row.event) as OutgoingEvent; // our own bytes
     const { headers, body } = encodeBinary(event);
+    crashPoint("delivery: taken up, not posted");
     const result = await this.#options.poster.post(headers, body);
+    crashPoint("delivery: posted, not marked");
     if (result.kind === "taken") {
       this.#watchers.get(row.eventId)?.("delivered");
       this.#markSoon(row.eventId);
@@ -110,6 +117,7 @@ export class Deliverer {
       const batch = this.#delivered.splice(0);
       try {
         await markDelivered(this.#options.db, this.#options.target, batch);
+        crashPoint("delivery: marked");
       } catch (error) {
         // Unmarked, it is sent again with the same id: the receiver can tell.
         this.#options.report("marking deliveries", error);

@@ -89,3 +89,52 @@ export async function storedEvent(
   const pending = rows.find((row) => row.state === "pending");
   return pending ?? first;
 }
+
+/** An event that its target has not taken, as an operator sees it. */
+export type UndeliveredEvent = {
+  event_id: string;
+  target: string;
+  job_id: string;
+  state: "pending" | "parked";
+  attempts: number;
+  created_at: Date;
+  next_attempt_at: Date;
+  last_error: string | null;
+};
+
+export async function listUndelivered(db: Queryable, limit: number): Promise<UndeliveredEvent[]> {
+  return await db.query<UndeliveredEvent>(
+    "outbox-list",
+    `select event_id, target, job_id, case when parked_at is null then 'pending' else 'parked' end as state,
+            attempts, created_at, next_attempt_at, last_error
+       from outbox where delivered_at is null order by created_at limit $1`,
+    [limit],
+  );
+}
+
+/** How much waits for its delivery, how much was given up, and how long the oldest has waited. */
+export type OutboxFigures = { pending: number; parked: number; oldestSeconds: number };
+
+export async function outboxFigures(db: Queryable): Promise<OutboxFigures> {
+  const [row] = await db.query<OutboxFigures>(
+    "outbox-figures",
+    `select count(*) filter (where parked_at is null)::float8 as pending,
+            count(*) filter (where parked_at is not null)::float8 as parked,
+            coalesce(extract(epoch from now() - min(created_at) filter (where parked_at is null)), 0)::float8
+              as "oldestSeconds"
+       from outbox where delivered_at is null`,
+  );
+  return row ?? { pending: 0, parked: 0, oldestSeconds: 0 };
+}
+
+/** Sends parked events again, all or one, from now on; the bytes stay as they are. Gives how many. */
+export async function redriveParked(db: Queryable, eventId?: string): Promise<number> {
+  const rows = await db.query(
+    "outbox-redrive",
+    `update outbox set parked_at = null, attempts = 0, next_attempt_at = now(), created_at = now()
+      where parked_at is not null and delivered_at is null and ($1::uuid is null or event_id = $1)
+    returning 1`,
+    [eventId ?? null],
+  );
+  return rows.length;
+}

@@ -20,6 +20,8 @@ export type EventsOptions = {
 };
 
 const ALLOW = "POST, OPTIONS";
+/** A ping holds its request for so long at the most; the next one goes on. */
+const PING_WORK_MS = 60_000;
 
 /** `POST /` takes CloudEvents; a success has an empty body or is a CloudEvent, as a broker demands. */
 export async function eventsPlugin(app: FastifyInstance, options: EventsOptions): Promise<void> {
@@ -56,12 +58,29 @@ async function take(
 
   const command = readCommand(parsed.event, options.typePrefix);
   if (command.kind === "own-result") return reply.code(204).send();
-  if (command.kind === "ping") return reply.code(200).send();
-  const submission = asSubmission(parsed.event, command, header);
   const waitFor = waitPreferred(oneHeader(raw.headers["prefer"]));
   const signal = gone(reply); // before the door is waited for: who goes meanwhile says so once
-  const answer = await (await options.door()).submit(submission, waitFor, signal);
-  return send(reply, answer);
+  const door = await options.door();
+  if (command.kind === "ping") {
+    await door.workWhileDue(PING_WORK_MS, signal);
+    return reply.code(200).send();
+  }
+  if (command.kind === "cancel") {
+    const { id: eventId, source } = parsed.event;
+    const { jobId, runId, reason } = command;
+    const request = { jobId, runId, reason, event: { source, eventId } };
+    return send(reply, await door.cancel(request, waitFor, signal).catch(asUnprocessable));
+  }
+  const submission = asSubmission(parsed.event, command, header);
+  return send(reply, await door.submit(submission, waitFor, signal));
+}
+
+/** 404 is for the jobs API: a broker would send the event again. */
+function asUnprocessable(error: unknown): never {
+  if (error instanceof AgentError && error.code === "unknown_job") {
+    throw new AgentError("unknown_run", error.message, { cause: error, path: "/data/job_id" });
+  }
+  throw error;
 }
 
 async function takeBatch(

@@ -1,10 +1,14 @@
 import type { FastifyInstance } from "fastify";
 import { AgentError } from "../errors/agent-error.ts";
 import type { JobPage, JobView } from "../runs/jobs.ts";
+import { readBody } from "./body.ts";
 
 export type JobsOptions = {
   readJob: (jobId: string) => Promise<JobView>;
   listJobs: (filter: { status?: string; after?: string; limit: number }) => Promise<JobPage>;
+  cancelJob: (request: { jobId: string; runId?: string; reason?: string }) => Promise<boolean>;
+  maxBodyBytes: number;
+  bodyTimeoutSeconds: number;
 };
 
 const STATUSES = new Set(["queued", "running", "waiting", "completed", "failed", "cancelled"]);
@@ -12,19 +16,60 @@ const PARAMETERS = new Set(["status", "after", "limit"]);
 const LIMITS = { usual: 50, most: 200 };
 
 /** What became of the jobs, for people and programs. */
-export async function jobsPlugin(app: FastifyInstance, { readJob, listJobs }: JobsOptions): Promise<void> {
+export async function jobsPlugin(app: FastifyInstance, options: JobsOptions): Promise<void> {
+  const { readJob, listJobs, cancelJob } = options;
   app.get<{ Params: { jobId: string } }>("/jobs/:jobId", (request) =>
     readJob(checkedId(request.params.jobId)),
   );
   app.get<{ Querystring: Record<string, unknown> }>("/jobs", (request) =>
     listJobs(readFilter(request.query)),
   );
+  app.post<{ Params: { jobId: string } }>("/jobs/:jobId/cancel", async (request, reply) => {
+    const job_id = checkedId(request.params.jobId);
+    const bytes = await readBody(request.raw, options.maxBodyBytes, options.bodyTimeoutSeconds);
+    const isEnding = await cancelJob({ jobId: job_id, ...readCancel(parseJson(bytes)) });
+    // The end of a run at work comes a moment later: 202. Nothing to end: 200.
+    const { status } = await readJob(job_id);
+    return reply.code(isEnding ? 202 : 200).send({ job_id, status });
+  });
 }
 
 /** An id that no event could have had is not asked for: Postgres refuses NUL. Length is in characters. */
 function checkedId(jobId: string): string {
   if (/^[^\p{Cc}\p{Cs}]{1,256}$/u.test(jobId)) return jobId;
   throw new AgentError("unknown_job", "no job of this id is stored");
+}
+
+/** Nothing is nothing, which is allowed. */
+function parseJson(bytes: Buffer): unknown {
+  if (bytes.length === 0) return undefined;
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch (cause) {
+    throw new AgentError("invalid_request", "the body is not JSON", { cause });
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const MAX_REASON = 1024;
+
+/** The body may be left out. */
+function readCancel(body: unknown): { runId?: string; reason?: string } {
+  if (body === undefined || body === null) return {};
+  if (typeof body !== "object" || Array.isArray(body)) {
+    throw new AgentError("invalid_request", "the body is an object with run_id and reason, or nothing");
+  }
+  const { run_id: runId, reason } = body as { run_id?: unknown; reason?: unknown }; // checked below
+  if (runId !== undefined && (typeof runId !== "string" || !UUID.test(runId))) {
+    throw new AgentError("invalid_request", "run_id is a UUID", { path: "/run_id" });
+  }
+  const isText = typeof reason === "string" && reason.length <= MAX_REASON && !/[\p{Cc}\p{Cs}]/u.test(reason);
+  if (reason !== undefined && !isText) {
+    throw new AgentError("invalid_request", `reason is a text of at most ${MAX_REASON} characters`, {
+      path: "/reason",
+    });
+  }
+  return { ...(runId && { runId }), ...(isText && { reason }) };
 }
 
 function readFilter(query: Record<string, unknown>): { status?: string; after?: string; limit: number } {

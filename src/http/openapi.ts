@@ -67,6 +67,8 @@ const job: Json = {
   },
 };
 
+const jobStatus: Json = { type: "object", properties: { job_id: { type: "string" }, status } };
+
 const jobPage: Json = {
   type: "object",
   properties: {
@@ -136,6 +138,7 @@ const postEvent: Json = {
       "body_too_large",
       "unsupported_media_type",
       "unsupported_event_type",
+      "unknown_run",
       "not_supported",
       "too_many_requests",
       "headers_too_large",
@@ -189,6 +192,23 @@ const paths: Json = {
       responses: {
         200: { description: "The job.", content: json(job) },
         ...refusals("invalid_request", "unknown_job", "not_ready", "database_unavailable"),
+      },
+    },
+  },
+  "/jobs/{job_id}/cancel": {
+    post: {
+      summary: "End the runs of a job, or one of them",
+      parameters: [{ name: "job_id", in: "path", required: true, schema: { type: "string" } }],
+      requestBody: {
+        content: json({
+          type: "object",
+          properties: { run_id: { type: "string", format: "uuid" }, reason: { type: "string" } },
+        }),
+      },
+      responses: {
+        200: { description: "There was nothing to end.", content: json(jobStatus) },
+        202: { description: "Runs are ending, or have ended.", content: json(jobStatus) },
+        ...refusals("invalid_request", "unknown_job", "body_too_large", "not_ready", "database_unavailable"),
       },
     },
   },

@@ -1,4 +1,4 @@
-import { Counter, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 /** Callers say what happened in words of the domain; only this file knows instruments and labels. */
 export const registry = new Registry();
@@ -33,12 +33,35 @@ new Counter({
   help: "Stream frames that Redis did not take.",
   registers,
 });
+const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+const outbox = {
+  pending: gauge("agent_executor_outbox_pending", "Result events that wait for their delivery."),
+  parked: gauge(
+    "agent_executor_outbox_parked",
+    "Result events that were given up; redrive sends them again.",
+  ),
+  oldest: gauge("agent_executor_outbox_oldest_seconds", "Age of the oldest event that waits."),
+};
+const takeovers = new Counter({
+  name: "agent_executor_run_takeovers_total",
+  help: "Runs taken up from a worker that went silent.",
+  registers,
+});
 for (const status of ["completed", "failed"]) jobs.inc({ status }, 0);
 
 export const runMetrics = {
   settled: (status: "completed" | "failed" | "cancelled", seconds: number): void => {
     jobs.inc({ status });
     duration.observe(seconds);
+  },
+  takenOver: (): void => takeovers.inc(),
+};
+
+export const outboxMetrics = {
+  looked: (figures: { pending: number; parked: number; oldestSeconds: number }): void => {
+    outbox.pending.set(figures.pending);
+    outbox.parked.set(figures.parked);
+    outbox.oldest.set(figures.oldestSeconds);
   },
 };
 

@@ -2,12 +2,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Deliverer } from "../delivery/deliverer.ts";
 import { type DeliveryState, storedEvent } from "../delivery/outbox.ts";
 import { AgentError } from "../errors/agent-error.ts";
+import { uuidV7 } from "../events/ids.ts";
 import { outcomeEventId } from "../events/outgoing.ts";
+import { crashPoint } from "../lifetime/crash-point.ts";
 import type { Database } from "../postgres/database.ts";
 import { type Acceptor, claimedRun, type ExecuteSubmission } from "./accept.ts";
+import { type CancelRequest, type CancelResult, cancelRuns } from "./cancel.ts";
 import { runState } from "./repository.ts";
 import { FINAL, type RunStatus } from "./run.ts";
+import type { Sender } from "./settle.ts";
 import type { Place, Waiters } from "./waiters.ts";
+import { workWhileDue } from "./wake.ts";
 import type { Worker } from "./worker.ts";
 
 /** What the caller wants to wait for. */
@@ -29,6 +34,7 @@ export type DoorOptions = {
   acceptor: Acceptor;
   worker: Worker;
   waiters: Waiters;
+  sender: Sender;
   /** Absent: the answer to the caller is the delivery. */
   deliverer: Deliverer | undefined;
   sinkDeadlineMs: number;
@@ -72,6 +78,7 @@ export class Door {
     try {
       const { accepted, request } = await acceptor.accept(db, submission, reserved);
       const { runId, jobId, status, isNew } = accepted;
+      crashPoint("accept: stored, not started");
       const isOver = FINAL.has(status) || status === "waiting";
       if (!isNew && isOver) return await this.#storedAnswer(accepted);
       if (!isNew && place === undefined) throw inProgress();
@@ -89,10 +96,54 @@ export class Door {
     }
   }
 
+  /** Ends runs of a job, wherever they are at work; the caller may wait for the end of the newest of them. */
+  async cancel(request: CancelRequest, waitFor: WaitFor, gone: AbortSignal): Promise<Answer> {
+    const { waiters } = this.#options;
+    const place = waitFor.kind === "stored" ? undefined : waiters.take(cancelKey(request));
+    if (place === undefined && waitFor.kind !== "stored") throw inProgress();
+    try {
+      const { touched } = await this.requestCancel(request, (runId) => place?.bind(runId));
+      if (touched === undefined) return { kind: "delivered" }; // finished before: nothing to end
+      const { runId } = touched;
+      if (place === undefined) return { kind: "stored", jobId: request.jobId };
+      return await this.#await({ kind: "wait", runId, jobId: request.jobId }, place, waitFor, gone);
+    } finally {
+      place?.leave();
+    }
+  }
+
+  /** The request alone, for people who look at the job afterwards. */
+  async requestCancel(
+    request: CancelRequest,
+    touches: (runId: string) => void = () => undefined,
+  ): Promise<CancelResult> {
+    const { db, sender, worker } = this.#options;
+    const result = await cancelRuns(db, request, sender);
+    crashPoint("cancel: committed, not announced");
+    if (result.touched) touches(result.touched.runId);
+    for (const settled of result.settled) worker.announce(settled);
+    worker.lookForCancels();
+    return result;
+  }
+
+  /** For a service that is woken now and then: does what is due, and says when nothing more is. */
+  async workWhileDue(withinMs: number, gone: AbortSignal): Promise<void> {
+    const { db, worker, deliverer } = this.#options;
+    const wake = () => {
+      worker.wake();
+      deliverer?.wake();
+    };
+    await workWhileDue({ db, wake, runsAtWork: () => worker.activeRuns, withinMs, gone });
+  }
+
   /** All of it or nothing, in one transaction; nobody waits for a batch. */
   async submitAll(submissions: readonly ExecuteSubmission[]): Promise<void> {
     const { db, acceptor, worker } = this.#options;
-    await db.transaction((tx) => acceptor.acceptAll(tx, submissions));
+    await db.transaction(async (tx) => {
+      await acceptor.acceptAll(tx, submissions);
+      crashPoint("batch: stored, not committed");
+    });
+    crashPoint("batch: committed, not started");
     worker.wake();
   }
 
@@ -154,6 +205,11 @@ export class Door {
       await delay(lookEveryMs);
     }
   }
+}
+
+/** A request by hand has no id: each is one of its own. */
+function cancelKey({ event }: CancelRequest): { source: string; eventId: string } {
+  return event ?? { source: "", eventId: uuidV7() };
 }
 
 function stopping(): AgentError {

@@ -1,11 +1,14 @@
+import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import type { Agents, CompiledAgent } from "../agents/compile.ts";
+import { Journal } from "../checkpoints/journal.ts";
 import type { RunSaver } from "../checkpoints/run-saver.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import type { Database } from "../postgres/database.ts";
+import { Cancelled, cancelledOutcome } from "./cancel.ts";
 import { describeFailure } from "./failure.ts";
 import { effectiveLimits, type Limits, limitExceeded, Meter, NO_USAGE } from "./limits.ts";
 import { definitionBody } from "./repository.ts";
-import type { ClaimedRun, Outcome, StoredRequest } from "./run.ts";
+import type { ClaimedRun, Outcome, StoredRequest, Usage } from "./run.ts";
 
 /** What a run needs from the rest of the house. */
 export type RunTools = {
@@ -17,6 +20,9 @@ export type RunTools = {
 /** A failure that may pass: the run goes back to the queue instead of ending. */
 export type Postponed = { kind: "postponed"; error: AgentError; gotOn: boolean };
 
+/** How long a run that goes back to the queue waits for tool calls that are out. */
+const LAST_CALLS_MS = { atStop: 1500, else: 20_000 };
+
 /**
  * The story of one attempt: definition → graph → state → outcome. Aborting the signal with an
  * AgentError as its reason ends it with that error.
@@ -27,15 +33,17 @@ export async function executeRun(
   tools: RunTools,
   abort: AbortController,
 ): Promise<Outcome | Postponed> {
-  let meter = new Meter(tools.maxLimits, NO_USAGE, () => undefined);
+  let meter = new Meter(tools.maxLimits, () => undefined);
   let saver: RunSaver | undefined;
+  let journal: Journal | undefined;
   let agent: CompiledAgent | undefined;
   try {
     agent = await compile(run, body, tools);
     const limits = effectiveLimits(agent.limits, run.request.limits, tools.maxLimits);
-    meter = new Meter(limits, NO_USAGE, (reason) => abort.abort(reason));
-    saver = await openSaver(run, tools.db, () => meter.step());
-    const state = await drive(run, agent, saver, meter, limits, abort);
+    meter = new Meter(limits, (reason) => abort.abort(reason));
+    saver = await openSaver(run, tools.db, meter);
+    journal = new Journal(tools.db, run);
+    const state = await drive(run, agent, { saver, journal }, meter, limits, abort);
     const result = agent.toResult(state);
     const usage = meter.usage();
     return {
@@ -45,9 +53,15 @@ export async function executeRun(
       headCheckpointId: saver.rootCheckpointId,
     };
   } catch (thrown) {
-    const error = describeFailure(abort.signal.aborted ? abort.signal.reason : thrown);
+    const reason = abort.signal.aborted ? abort.signal.reason : thrown;
+    if (reason instanceof Cancelled) return cancelledOutcome(reason.message, meter.usage());
+    const error = describeFailure(reason);
     if (error.code === "lease_lost") throw error;
-    if (error.retryable) return { kind: "postponed", error, gotOn: (saver?.writes ?? 0) > 0 };
+    if (error.retryable) {
+      // A call that changes something and was sent is not cut: its outcome is worth a moment.
+      await journal?.quiet(error.code === "shutting_down" ? LAST_CALLS_MS.atStop : LAST_CALLS_MS.else);
+      return { kind: "postponed", error, gotOn: (saver?.writes ?? 0) > 0 };
+    }
     const usage = meter.usage();
     const partial = error.code === "limit_exceeded" ? await partialResult(agent, saver) : undefined;
     return { kind: "failed", data: { error: error.toWire(), ...partial, usage }, usage };
@@ -64,20 +78,26 @@ async function compile(run: ClaimedRun, body: unknown, { db, agents }: RunTools)
 }
 
 /** Imported here: it brings LangGraph along, which the service must not wait for when it starts. */
-async function openSaver(run: ClaimedRun, db: Database, onStep: () => void): Promise<RunSaver> {
+async function openSaver(
+  { runId, attempt, jobId }: ClaimedRun,
+  db: Database,
+  meter: Meter,
+): Promise<RunSaver> {
   const { RunSaver } = await import("../checkpoints/run-saver.ts");
-  return new RunSaver(db, { runId: run.runId, attempt: run.attempt, jobId: run.jobId }, onStep);
+  const notes = () => ({ usage: meter.usage() });
+  return new RunSaver(db, { runId, attempt, jobId }, () => meter.step(), notes);
 }
 
 async function drive(
   run: ClaimedRun,
   agent: CompiledAgent,
-  saver: RunSaver,
+  { saver, journal }: { saver: RunSaver; journal: Journal },
   meter: Meter,
   limits: Limits,
   abort: AbortController,
 ): Promise<unknown> {
   const begun = await findBeginning(run, saver);
+  if (begun) meter.carryOver(usageNoted(begun));
   // `null` goes on from the checkpoint. It is never passed on a checkpoint of another run: that
   // would hand out the other run's answer as ours.
   const input = begun ? null : agent.toInput(inputOf(run.request));
@@ -87,7 +107,7 @@ async function drive(
   );
   try {
     return await agent.graph.invoke(input, {
-      configurable: { thread_id: run.jobId, __pregel_checkpointer: saver },
+      configurable: { thread_id: run.jobId, __pregel_checkpointer: saver, run_journal: journal },
       durability: "sync",
       signal: abort.signal,
       callbacks: [meter.callbacks],
@@ -101,19 +121,22 @@ async function drive(
 
 /**
  * Points the saver at where this run goes on: its own newest checkpoint, or else where the last
- * completed turn of the job ended, so that failed turns leave nothing behind. True = it had begun.
+ * completed turn of the job ended, so that failed turns leave nothing behind. Gives the former, if the run had begun.
  */
-async function findBeginning(run: ClaimedRun, saver: RunSaver): Promise<boolean> {
+async function findBeginning(run: ClaimedRun, saver: RunSaver): Promise<CheckpointTuple | undefined> {
   if (run.attempt > 1) {
     const own = await saver.newestOfThisRun();
-    if (own !== undefined) {
-      await saver.beginFrom(own);
-      return true;
-    }
+    if (own !== undefined) return await saver.beginFrom(own);
   }
   if (run.headCheckpointId !== null) await saver.beginFrom(run.headCheckpointId);
   else if (run.seq > 1) await saver.forgetThread();
-  return false;
+  return undefined;
+}
+
+/** As our saver noted it with the checkpoint. */
+function usageNoted({ metadata }: CheckpointTuple): Usage {
+  const { usage } = (metadata ?? {}) as { usage?: Usage };
+  return usage ?? NO_USAGE;
 }
 
 function inputOf(request: StoredRequest): unknown {

@@ -2,7 +2,7 @@ import { AgentError } from "../errors/agent-error.ts";
 import type { Database } from "../postgres/database.ts";
 import { renewLeases } from "./repository.ts";
 
-type Held = { runId: string; attempt: number; abort: AbortController; provedAt: number };
+type Held = { runId: string; attempt: number; abort: AbortController; provedAt: number; heldAt: number };
 
 /** Prolongs all leases of this process in one statement, and aborts a run whose lease is gone. */
 export class LeaseKeeper {
@@ -23,12 +23,24 @@ export class LeaseKeeper {
   /** The controller that ends the run when its lease does; callers may abort it for reasons of their own. */
   hold(run: { runId: string; attempt: number }): AbortController {
     const abort = new AbortController();
-    this.#held.set(run.runId, { ...run, abort, provedAt: performance.now() });
+    const heldAt = performance.now();
+    const { runId, attempt } = run;
+    this.#held.set(runId, { runId, attempt, abort, provedAt: heldAt, heldAt });
     return abort;
   }
 
   letGo(run: { runId: string }): void {
     this.#held.delete(run.runId);
+  }
+
+  /** The runs in hand that began a moment ago or earlier: most end before anyone could want to stop them. */
+  heldSince(moment: number): string[] {
+    return [...this.#held.values()].filter((held) => held.heldAt <= moment).map((held) => held.runId);
+  }
+
+  /** Ends one run for a reason of its own, if it is here. */
+  abort(runId: string, reason: Error): void {
+    this.#held.get(runId)?.abort.abort(reason);
   }
 
   abortAll(reason: AgentError): void {

@@ -49,14 +49,18 @@ export class Meter {
   readonly #limits: Limits;
   readonly #stop: (reason: AgentError) => void;
   readonly #startedAt = performance.now();
-  readonly #counted: Omit<Usage, "seconds">;
-  readonly #secondsBefore: number;
+  #counted: Omit<Usage, "seconds">;
+  #secondsBefore = 0;
 
-  /** `before` is what earlier attempts of the run used up. */
-  constructor(limits: Limits, before: Usage, stop: (reason: AgentError) => void) {
+  constructor(limits: Limits, stop: (reason: AgentError) => void) {
     this.#limits = limits;
     this.#stop = stop;
-    const { seconds, ...counted } = before;
+    const { seconds: _, ...counted } = NO_USAGE;
+    this.#counted = counted;
+  }
+
+  /** What earlier attempts of the run used up counts against the same limits. */
+  carryOver({ seconds, ...counted }: Usage): void {
     this.#secondsBefore = seconds;
     this.#counted = counted;
   }

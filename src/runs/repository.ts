@@ -67,8 +67,8 @@ export async function acceptRun(db: Queryable, input: AcceptInput, limits: Accep
       limits.maxQueued,
       limits.maxQueuedOfJob,
     ]);
-    if (row === undefined) throw new Error("accept_run gave no row");
-    return row;
+    if (row !== undefined) return row;
+    throw new AgentError("invalid_event", "this source and id are those of an earlier event of another type");
   } catch (error) {
     throw refusal(error);
   }
@@ -101,20 +101,29 @@ const CLAIMED_COLUMNS = `
 
 /**
  * Takes runs whose turn has come: the first queued one of each job that has none alive, and those
- * whose worker went silent. `skip locked` lets processes pass each other.
+ * whose worker went silent. `skip locked` lets processes pass each other. A run that was there when
+ * two workers in a row died is a suspect: a process takes one of them at a time, so that those who
+ * merely stood beside the culprit get through.
  */
 const CLAIM = `
   with silent as (
     select r.run_id from runs r
-     where r.status = 'running' and r.leased_until < now()
+     where r.status = 'running' and r.leased_until < now() and r.failures = 0
      order by r.leased_until limit $3 for update skip locked),
+  suspect as (
+    select r.run_id from runs r
+     where r.status = 'running' and r.leased_until < now() and r.failures > 0 and $4
+     order by r.failures, r.leased_until limit 1 for update skip locked),
   queued as (
     select r.run_id from runs r
      where r.status = 'queued' and r.not_before <= now()
        and not exists (select 1 from runs o where o.job_id = r.job_id
                         and (o.status in ('running', 'waiting') or (o.status = 'queued' and o.seq < r.seq)))
      order by r.accepted_at limit $3 for update skip locked),
-  due as (select run_id from silent union all select run_id from queued limit $3),
+  due as (
+    select run_id, true as was_silent from suspect
+    union all select run_id, true from silent
+    union all select run_id, false from queued limit $3),
   run as (
     update runs r
        set status = 'running', attempt = r.attempt + 1,
@@ -122,8 +131,8 @@ const CLAIM = `
            leased_by = $1, leased_until = now() + make_interval(secs => $2),
            started_at = coalesce(r.started_at, now())
       from due where r.run_id = due.run_id
-    returning r.*)
-  select ${CLAIMED_COLUMNS} from run join jobs on jobs.job_id = run.job_id`;
+    returning r.*, due.was_silent)
+  select ${CLAIMED_COLUMNS}, run.was_silent as "wasSilent" from run join jobs on jobs.job_id = run.job_id`;
 
 type ClaimedRow = Omit<ClaimedRun, "request"> & { request: string };
 
@@ -132,8 +141,9 @@ export async function claimRuns(
   worker: string,
   leaseSeconds: number,
   most: number,
+  takesSuspects: boolean,
 ): Promise<ClaimedRun[]> {
-  const rows = await db.query<ClaimedRow>("claim-runs", CLAIM, [worker, leaseSeconds, most]);
+  const rows = await db.query<ClaimedRow>("claim-runs", CLAIM, [worker, leaseSeconds, most, takesSuspects]);
   return rows.map((row) => ({ ...row, request: JSON.parse(row.request) as StoredRequest })); // we wrote it
 }
 
@@ -171,6 +181,15 @@ export async function postponeRun(
   failures: number,
 ): Promise<void> {
   await db.query("postpone-run", POSTPONE, [run.runId, run.attempt, delaySeconds, failures]);
+}
+
+/** The run has got on since its last failures: they do not count any more. */
+export async function forgiveFailures(db: Queryable, run: { runId: string; attempt: number }): Promise<void> {
+  await db.query(
+    "forgive-failures",
+    "update runs set failures = 0 where run_id = $1 and attempt = $2 and status = 'running'",
+    [run.runId, run.attempt],
+  );
 }
 
 export async function runState(

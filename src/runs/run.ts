@@ -11,6 +11,8 @@ export type ClaimedRun = {
   jobId: string;
   seq: number;
   attempt: number;
+  /** Taken up from a worker whose lease ran out. */
+  wasSilent?: boolean;
   /** Attempts that ended badly in a row, this one not counted. */
   failures: number;
   eventId: string;

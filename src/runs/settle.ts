@@ -2,7 +2,7 @@ import { AgentError } from "../errors/agent-error.ts";
 import { encodeStructured, outcomeEvent } from "../events/outgoing.ts";
 import { childOf, parseTraceparent } from "../observability/traceparent.ts";
 import type { Queryable } from "../postgres/database.ts";
-import type { ClaimedRun, Outcome } from "./run.ts";
+import type { ClaimedRun, Outcome, RunStatus } from "./run.ts";
 
 /** What is the same for every event that this service sends. */
 export type Sender = {
@@ -36,7 +36,7 @@ const SETTLE = `
   with settled as (
     update runs
        set status = $3, outcome = $4, usage = $5, settled_at = now(), leased_by = null, leased_until = null
-     where run_id = $1 and attempt = $2 and status = 'running'
+     where run_id = $1 and attempt = $2 and status = any($11::text[])
     returning job_id),
   job as (
     update jobs
@@ -56,12 +56,18 @@ const SETTLE = `
          exists (select 1 from runs r where r.job_id = job.job_id and r.status = 'queued') as "jobHasQueued"
     from job, others`;
 
-/** Ends the run. The bytes of its event are final from here on: every delivery sends the same. */
+export type SettlingRun = Pick<ClaimedRun, "runId" | "jobId" | "attempt" | "eventId" | "traceparent">;
+
+/**
+ * Ends the run. The bytes of its event are final from here on: every delivery sends the same. Only
+ * who holds the lock of the job may end a run that is not running.
+ */
 export async function settleRun(
   db: Queryable,
-  run: ClaimedRun,
+  run: SettlingRun,
   outcome: Outcome,
   sender: Sender,
+  from: readonly RunStatus[] = ["running"],
 ): Promise<Settled> {
   const parent = parseTraceparent(run.traceparent ?? undefined);
   const event = outcomeEvent({
@@ -88,6 +94,7 @@ export async function settleRun(
     bytes,
     sender.targets.length > 0 ? sender.targets : ["reply"],
     sender.firstAttemptSeconds,
+    from,
   ]);
   if (row === undefined) throw new AgentError("lease_lost", "another process has taken this run over");
   return { runId: run.runId, jobId: run.jobId, eventId: event.id, kind: outcome.kind, event: bytes, ...row };

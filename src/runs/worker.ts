@@ -1,13 +1,15 @@
 import { AgentError } from "../errors/agent-error.ts";
+import { crashPoint } from "../lifetime/crash-point.ts";
 import { pause } from "../lifetime/pause.ts";
 import { Poller } from "../lifetime/poller.ts";
 import type { Logger } from "../observability/logger.ts";
 import { runMetrics } from "../observability/metrics.ts";
 import { isDatabaseUnavailable } from "../postgres/failures.ts";
+import { CancelWatch } from "./cancel-watch.ts";
 import { executeRun, type Postponed, type RunTools } from "./execute.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { NO_USAGE } from "./limits.ts";
-import { claimRuns, postponeRun } from "./repository.ts";
+import { claimRuns, forgiveFailures, postponeRun } from "./repository.ts";
 import type { ClaimedRun, Outcome } from "./run.ts";
 import { type Sender, type Settled, settleRun } from "./settle.ts";
 import type { Waiters } from "./waiters.ts";
@@ -29,7 +31,10 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #leases: LeaseKeeper;
   readonly #active = new Map<string, Promise<void>>();
+  /** Runs at work here that were there when two workers in a row died: one at a time. */
+  readonly #suspects = new Set<string>();
   readonly #loop: Poller;
+  readonly #cancels: CancelWatch;
   #reserved = 0;
   /** Some run was queued because there was no place here. */
   #turnedAway = false;
@@ -40,6 +45,9 @@ export class Worker {
     const { db, leaseSeconds, log } = options;
     this.#leases = new LeaseKeeper(db, leaseSeconds, (error) =>
       log.warn({ err: error }, "leases not renewed"),
+    );
+    this.#cancels = new CancelWatch(db, this.#leases, (error) =>
+      log.warn({ err: error }, "cancel requests could not be read"),
     );
     this.#loop = new Poller(
       () => this.#claim(),
@@ -65,17 +73,31 @@ export class Worker {
   /** `body` is the run's definition where the caller has it at hand. */
   start(run: ClaimedRun, body: unknown): void {
     const abort = this.#leases.hold(run);
+    if (run.wasSilent && run.failures > 1) this.#suspects.add(run.runId);
     const work = this.#work(run, body, abort)
       .catch((error) => this.#options.log.error({ err: error, job_id: run.jobId }, "run abandoned"))
       .finally(() => {
         this.#leases.letGo(run);
         this.#active.delete(run.runId);
+        this.#suspects.delete(run.runId);
         // A place is free. Asking who waits for it is a query, so only when someone may.
         if (!this.#turnedAway) return;
         this.#turnedAway = false;
         this.#loop.wake();
       });
     this.#active.set(run.runId, work);
+  }
+
+  /** A run has ended: whoever waits is told, its event is sent off, and the next of its job may start. */
+  announce(settled: Settled): void {
+    const { waiters, deliver } = this.#options;
+    waiters.tell(settled.runId, { kind: "settled", settled });
+    deliver(settled);
+    if (settled.jobHasQueued) this.#loop.wake();
+  }
+
+  lookForCancels(): void {
+    this.#cancels.look();
   }
 
   isAtWork(runId: string): boolean {
@@ -100,6 +122,7 @@ export class Worker {
       new AgentError("shutting_down", "this process is stopping", { retryAfterSeconds: 1 }),
     );
     await Promise.race([ended, pause(2000)]);
+    await this.#cancels.stop();
     this.#leases.stop();
   }
 
@@ -115,8 +138,12 @@ export class Worker {
       return false;
     }
     const { db, name, leaseSeconds } = this.#options;
-    const runs = await claimRuns(db, name, leaseSeconds, most);
-    for (const run of runs) this.start(run, undefined);
+    const runs = await claimRuns(db, name, leaseSeconds, most, this.#suspects.size === 0);
+    if (runs.length > 0) crashPoint("claim: leased, not started");
+    for (const run of runs) {
+      if (run.wasSilent) runMetrics.takenOver();
+      this.start(run, undefined);
+    }
     if (runs.length === most) this.#turnedAway = true;
     return runs.length > 0;
   }
@@ -129,13 +156,13 @@ export class Worker {
       await this.#postpone(run, ended, abort.signal);
       return;
     }
-    const { db, sender, waiters, deliver, log } = this.#options;
+    const { db, sender, log } = this.#options;
+    crashPoint("settle: ended, not settled");
     const settled = await whileLeased(abort.signal, () => settleRun(db, run, ended, sender));
+    crashPoint("settle: settled, not announced");
     const seconds = (performance.now() - startedAt) / 1000;
     runMetrics.settled(ended.kind, seconds);
-    waiters.tell(run.runId, { kind: "settled", settled });
-    deliver(settled);
-    if (settled.jobHasQueued) this.#loop.wake();
+    this.announce(settled);
     log.info(
       { job_id: run.jobId, run_id: run.runId, outcome: ended.kind, duration_ms: Math.round(seconds * 1000) },
       "run settled",
@@ -148,11 +175,15 @@ export class Worker {
     abort: AbortController,
   ): Promise<Outcome | Postponed | "lost"> {
     const { maxAttempts } = this.#options;
-    if (run.failures >= maxAttempts) return exhausted(run, "the process that ran it died each time");
+    // Before anything of the run is looked at: reading its definition may be what kills.
+    if (run.failures >= maxAttempts && !(await this.#isForgiven(run))) {
+      return exhausted(run.failures, "the process that ran it died each time");
+    }
+    crashPoint("run: begins", run.jobId);
     try {
       const ended = await executeRun(run, body, this.#options, abort);
       if (ended.kind !== "postponed" || failuresAfter(run, ended) < maxAttempts) return ended;
-      return exhausted(run, `last: ${ended.error.code}: ${ended.error.message}`);
+      return exhausted(failuresAfter(run, ended), `last: ${ended.error.code}: ${ended.error.message}`);
     } catch (error) {
       if (!(error instanceof AgentError) || error.code !== "lease_lost") throw error;
       this.#options.log.warn(
@@ -163,6 +194,16 @@ export class Worker {
     }
   }
 
+  /** An attempt that committed a step before it died was no failure: the count begins anew. */
+  async #isForgiven(run: ClaimedRun): Promise<boolean> {
+    const { db } = this.#options;
+    const { RunSaver } = await import("../checkpoints/run-saver.ts");
+    if ((await new RunSaver(db, run).lastAttemptThatWrote()) !== run.attempt - 1) return false;
+    await forgiveFailures(db, run);
+    run.failures = 0;
+    return true;
+  }
+
   async #postpone(run: ClaimedRun, { error, ...rest }: Postponed, signal: AbortSignal): Promise<void> {
     const failures = failuresAfter(run, { error, ...rest });
     const backOff = error.code === "shutting_down" ? 0 : 2 ** failures * (0.5 + Math.random() / 2);
@@ -170,7 +211,9 @@ export class Worker {
     const { db, waiters, log } = this.#options;
     log.warn({ err: error, job_id: run.jobId, run_id: run.runId, delay_s: delay }, "run postponed");
     waiters.tell(run.runId, { kind: "postponed", error });
+    crashPoint("postpone: told, not written");
     await whileLeased(signal, () => postponeRun(db, run, delay, failures));
+    crashPoint("postpone: written");
   }
 }
 
@@ -180,8 +223,8 @@ function failuresAfter(run: ClaimedRun, { error, gotOn }: Postponed): number {
   return gotOn ? 1 : run.failures + 1;
 }
 
-function exhausted(run: ClaimedRun, why: string): Outcome {
-  const message = `the run was tried ${run.failures + 1} times and did not get on (${why})`;
+function exhausted(times: number, why: string): Outcome {
+  const message = `the run was tried ${times} times and did not get on (${why})`;
   const error = new AgentError("attempts_exhausted", message);
   return { kind: "failed", data: { error: error.toWire(), usage: NO_USAGE }, usage: NO_USAGE };
 }

@@ -11,6 +11,7 @@ export const nothing: ServerOptions = {
   metrics: never,
   readJob: never,
   listJobs: never,
+  cancelJob: never,
   typePrefix: "dev.my-platform.agent",
   maxBodyBytes: 65_536,
   bodyTimeoutSeconds: 5,

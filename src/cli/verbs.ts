@@ -1,0 +1,82 @@
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import { text } from "node:stream/consumers";
+import type { Database } from "../postgres/database.ts";
+
+/** What the composition lends to the command line. */
+export type CliTools = {
+  /** The database that the service would use; the caller closes it. */
+  openDatabase(): Promise<Database>;
+  print(line: string): void;
+};
+
+export type Verb = {
+  usage: string;
+  does: string;
+  run(args: readonly string[], tools: CliTools): Promise<void>;
+};
+
+/** A wrong use of a verb: exit code 2, as shells have it. */
+export class UsageError extends Error {}
+
+export const verbs: Readonly<Record<string, Verb>> = {
+  validate: {
+    usage: "validate <definition.json|->",
+    does: "checks an agent definition and says what is wrong, and where",
+    run: async ([file], { print }) => {
+      const { readDefinition } = await import("../agents/definition.ts");
+      readDefinition(JSON.parse(await readInput(file)));
+      print("the definition is valid");
+    },
+  },
+  schema: {
+    usage: "schema",
+    does: "prints the JSON Schema of agent definitions",
+    run: async (_args, { print }) => {
+      const { definitionJsonSchema } = await import("../agents/definition.ts");
+      print(JSON.stringify(definitionJsonSchema(), null, 2));
+    },
+  },
+  outbox: {
+    usage: "outbox list | redrive (<event id> | --all)",
+    does: "shows results that were not taken, or sends parked ones again",
+    run: async ([what, which], tools) => {
+      if (what === "list") await listOutbox(tools);
+      else if (what === "redrive") await redriveOutbox(which, tools);
+      else throw new UsageError("outbox takes list or redrive");
+    },
+  },
+};
+
+const LIST_LIMIT = 1000;
+
+async function listOutbox({ openDatabase, print }: CliTools): Promise<void> {
+  const { listUndelivered } = await import("../delivery/outbox.ts");
+  const db = await openDatabase();
+  try {
+    for (const row of await listUndelivered(db, LIST_LIMIT)) print(JSON.stringify(row));
+  } finally {
+    await db.close();
+  }
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+async function redriveOutbox(which: string | undefined, { openDatabase, print }: CliTools): Promise<void> {
+  if (which === undefined || (which !== "--all" && !UUID.test(which))) {
+    throw new UsageError("outbox redrive takes the id of an event, or --all");
+  }
+  const { redriveParked } = await import("../delivery/outbox.ts");
+  const db = await openDatabase();
+  try {
+    const count = await redriveParked(db, which === "--all" ? undefined : which);
+    print(`${count} ${count === 1 ? "event" : "events"} will be sent again`);
+  } finally {
+    await db.close();
+  }
+}
+
+async function readInput(file: string | undefined): Promise<string> {
+  if (file === undefined) throw new UsageError("a file is missing; - reads standard input");
+  return file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
+}
