@@ -4,6 +4,7 @@ import { Poller } from "../lifetime/poller.ts";
 import type { Database } from "../postgres/database.ts";
 import {
   type DeliveryState,
+  endLongRests,
   markDelivered,
   markForLater,
   markParked,
@@ -24,6 +25,8 @@ export type DelivererOptions = {
 
 const PARK_AFTER_SECONDS = 24 * 3600;
 const BATCH = 16;
+/** What comes back after an outage comes within so long, not at one moment. */
+const SPREAD_SECONDS = 10;
 
 /** Hands stored events to one target until it takes them: at once after a run, and by a loop after that. */
 export class Deliverer {
@@ -32,6 +35,8 @@ export class Deliverer {
   readonly #watchers = new Map<string, (state: DeliveryState) => void>();
   readonly #delivered: string[] = [];
   #marking: Promise<void> | undefined;
+  /** Some attempt has failed since the last that did not. */
+  #wasAway = false;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
@@ -89,10 +94,12 @@ export class Deliverer {
     const result = await this.#options.poster.post(headers, body);
     crashPoint("delivery: posted, not marked");
     if (result.kind === "taken") {
+      if (this.#wasAway) this.#endRests();
       this.#watchers.get(row.eventId)?.("delivered");
       this.#markSoon(row.eventId);
       return;
     }
+    this.#wasAway = true;
     const { db, random = Math.random } = this.#options;
     if (result.kind === "refused" || row.ageSeconds > PARK_AFTER_SECONDS) {
       await markParked(db, row, result.reason);
@@ -102,6 +109,15 @@ export class Deliverer {
     // Half fixed, half by chance: processes that failed together must not come back together.
     const backOff = Math.min(2 ** row.attempts, 3600) * (0.5 + random() / 2);
     await markForLater(db, row, result.reason, Math.max(result.retryAfterSeconds ?? 0, backOff));
+  }
+
+  /** An outage is over: what backed off for long need not wait for the end of it. */
+  #endRests(): void {
+    this.#wasAway = false;
+    const { db, target, attemptSeconds, report } = this.#options;
+    endLongRests(db, target, attemptSeconds * 2, SPREAD_SECONDS).catch((error) =>
+      report("ending rests", error),
+    );
   }
 
   /** One statement marks all that was taken while the last one ran. */

@@ -72,6 +72,25 @@ export async function markForLater(
   );
 }
 
+/**
+ * The target takes events again: who rests for long after failures comes soon, spread over a while.
+ * Shorter rests are left alone, because they may be those of an attempt that is under way.
+ */
+export async function endLongRests(
+  db: Queryable,
+  target: string,
+  longerThanSeconds: number,
+  spreadSeconds: number,
+): Promise<void> {
+  await db.query(
+    "outbox-end-rests",
+    `update outbox set next_attempt_at = now() + make_interval(secs => random() * $3)
+      where target = $1 and delivered_at is null and parked_at is null and attempts > 0
+        and next_attempt_at > now() + make_interval(secs => $2)`,
+    [target, longerThanSeconds, spreadSeconds],
+  );
+}
+
 /** The stored bytes of an event and how far its delivery got, over all its targets. */
 export async function storedEvent(
   db: Queryable,

@@ -144,3 +144,30 @@ describe("results that go to a sink", () => {
     expect(stuck).toBeGreaterThanOrEqual(1);
   });
 });
+
+describe("a sink that was away for long", () => {
+  it("gets what has backed off soon after it takes anything again", async () => {
+    const sink = await startSink();
+    const service = await startTestService({
+      K_SINK: sink.url,
+      K_SINK_TIMEOUT: "1",
+      SINK_DEADLINE_SECONDS: "1",
+    });
+    sink.behave({ status: 503 });
+    const resting = executeEvent();
+    await postEvent(service.url, resting);
+    // As after a night: the next attempt is an hour away.
+    await service.database.sql(
+      "update agent_executor.outbox set attempts = 9, next_attempt_at = now() + interval '1 hour'",
+    );
+    await postEvent(service.url, executeEvent({ job_id: "one more failure" }));
+
+    sink.behave("ok");
+    await postEvent(service.url, executeEvent());
+
+    const arrived = () => sink.accepted().some((event) => event.subject === resting.data["job_id"]);
+    await until(arrived, { what: "the resting result", timeoutMs: 15_000 });
+    await service.close();
+    await sink.close();
+  });
+});
