@@ -50,4 +50,5 @@ const total = rows.reduce((sum, row) => sum + row.seconds, 0);
 console.log(
   `\n${rows.length - missed.length} passed, ${missed.length} failed, ${Math.round(total)} s, written to ${json}`,
 );
-process.exitCode = missed.length === 0 ? 0 : 1;
+// A scenario that broke off may have left workers behind, and they would hold us.
+process.exit(missed.length === 0 ? 0 : 1);

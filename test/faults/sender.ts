@@ -16,7 +16,7 @@ export async function sendLikeBroker(
     const urls = doors();
     const url = urls[(first + tries) % urls.length] ?? "";
     const headers = prefer === undefined ? {} : { prefer };
-    const status = await postEvent(url, event, { headers, timeoutMs: 120_000 }).then(
+    const status = await postEvent(url, event, { headers, timeoutMs: Math.min(120_000, forMs) }).then(
       (reply) => reply.status,
       () => 0, // cut, refused or silent: a broker sends it again
     );

@@ -132,7 +132,7 @@ async function fromSink(scale: Scale, say: (line: string) => void): Promise<Figu
   }
   await resultsCome(sink, events, 40_000);
   const pending = "select count(*)::int as n from agent_executor.outbox where delivered_at is null";
-  await until(async () => (await count(database, pending)) === 0, { what: "marks", timeoutMs: 10_000 }).catch(
+  await until(async () => (await count(database, pending)) === 0, { what: "marks", timeoutMs: 40_000 }).catch(
     () => undefined, // the figure tells
   );
   const figures = [

@@ -48,7 +48,7 @@ export const scenario: Scenario = {
     await inParallel([...Array(jobs).keys()], 12, async (job) => {
       const words: string[] = [];
       for (let turn = 0; turn < 3; turn++) {
-        words.push(`j${job}t${turn}/${(job + turn) % 3 === 0 ? 3600 : 100}`);
+        words.push(`j${job}t${turn}/${(job + turn) % 3 === 0 ? 3300 : 100}`);
         await take(`clock-${job}`, words, at(job + turn));
       }
     });
@@ -74,19 +74,16 @@ export const scenario: Scenario = {
     // The worker that lives in the future dies at work; one of the past goes on, and the thread with it.
     const dying = Array.from({ length: killed }, (_, n) => `killed-${n}`);
     await inParallel(dying, 8, async (job) => await take(job, [`${job}a/0`], at(0)));
-    const sent = dying.map((job) => take(job, [`${job}a/0`, `${job}b/1500`], urls, "respond-async"));
+    const sent = dying.map((job) => take(job, [`${job}a/0`, `${job}b/800`], urls, "respond-async"));
     await until(async () => (await database.sql(RUNNING)).length === killed, { what: "runs at work" });
     await fleets[0]?.worker(0).kill("SIGKILL");
     const left = urls.slice(1);
-    say("killed");
     await Promise.all(sent);
-    say("sent");
     await resultsCome(sink, jobs * 3 + 4 + killed * 2, 30_000);
     await inParallel(dying, 8, async (job) => {
-      await take(job, [`${job}a/0`, `${job}b/1500`, `${job}c/0`], left);
+      await take(job, [`${job}a/0`, `${job}b/800`, `${job}c/0`], left);
     });
 
-    say("turns c");
     const events = jobs * 3 + 4 + killed * 3;
     await resultsCome(sink, events, 30_000);
     const figures = await outcomeFigures(database, sink, events);

@@ -30,7 +30,7 @@ export function startGuarded(plan: Plan): Guarded {
       done();
     };
     child.once("error", (error) => end(error.message));
-    child.once("close", (code, signal) => end(String(code ?? signal)));
+    child.once("exit", (code, signal) => end(String(code ?? signal)));
   });
   // A script that forgets to stop its servers must still be able to end.
   child.unref();
