@@ -1,9 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { scenarios } from "./scenarios.ts";
 
-/** The fault suite in its smallest edition; `npm run faults` plays it at its usual size. */
+/**
+ * The fault suite in its smallest edition; `npm run faults` plays it at its usual size. Version skew
+ * is played only there: it builds an older edition, which takes the history of the repository.
+ */
+const playable = scenarios.filter(({ id }) => id !== "T15");
+
 describe("whatever dies", () => {
-  it.each(scenarios)("$id $title", { timeout: 400_000 }, async ({ run }) => {
+  it.each(playable)("$id $title", { timeout: 400_000 }, async ({ run }) => {
     const said: string[] = [];
 
     const figures = await run("small", (line) => said.push(line));
