@@ -46,7 +46,8 @@ async function measure(programs: Programs, options: Options) {
     roundTrips: { service, stock, ratio: service.perEvent / stock.perEvent },
   };
   const errors = [service, stock, ...starts, ...cells].reduce((sum, each) => sum + each.errors, 0);
-  return { takenAt, machine, options, errors, summary, rounds: { load: cells, start: starts } };
+  const { results: _, ...settings } = options;
+  return { takenAt, machine, settings, errors, summary, rounds: { load: cells, start: starts } };
 }
 
 async function publish(results: Results, { rounds, seconds, results: folder }: Options): Promise<void> {
