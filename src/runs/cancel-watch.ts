@@ -34,7 +34,7 @@ export class CancelWatch {
   }
 
   async #look(): Promise<boolean> {
-    const runIds = this.#leases.heldSince(performance.now());
+    const runIds = this.#leases.heldRunIds;
     if (runIds.length === 0) return false;
     for (const { runId, reason } of await cancelRequests(this.#db, runIds)) {
       this.#leases.abort(runId, new Cancelled(reason ?? "cancelled on request"));

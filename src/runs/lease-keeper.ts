@@ -2,7 +2,7 @@ import { AgentError } from "../errors/agent-error.ts";
 import type { Database } from "../postgres/database.ts";
 import { renewLeases } from "./repository.ts";
 
-type Held = { runId: string; attempt: number; abort: AbortController; provedAt: number; heldAt: number };
+type Held = { runId: string; attempt: number; abort: AbortController; provedAt: number };
 
 /** Prolongs all leases of this process in one statement, and aborts a run whose lease is gone. */
 export class LeaseKeeper {
@@ -23,9 +23,8 @@ export class LeaseKeeper {
   /** The controller that ends the run when its lease does; callers may abort it for reasons of their own. */
   hold(run: { runId: string; attempt: number }): AbortController {
     const abort = new AbortController();
-    const heldAt = performance.now();
     const { runId, attempt } = run;
-    this.#held.set(runId, { runId, attempt, abort, provedAt: heldAt, heldAt });
+    this.#held.set(runId, { runId, attempt, abort, provedAt: performance.now() });
     return abort;
   }
 
@@ -33,9 +32,8 @@ export class LeaseKeeper {
     this.#held.delete(run.runId);
   }
 
-  /** The runs in hand that began a moment ago or earlier: most end before anyone could want to stop them. */
-  heldSince(moment: number): string[] {
-    return [...this.#held.values()].filter((held) => held.heldAt <= moment).map((held) => held.runId);
+  get heldRunIds(): string[] {
+    return [...this.#held.keys()];
   }
 
   /** Ends one run for a reason of its own, if it is here. */
