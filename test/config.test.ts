@@ -4,7 +4,8 @@ import { join } from "node:path";
 import process from "node:process";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { readConfig, readEnvironment, reserved, variables } from "../src/config.ts";
+import { reserved, variables } from "../src/config/variables.ts";
+import { readConfig, readEnvironment } from "../src/config.ts";
 
 type Env = Record<string, string | undefined>;
 const configOf = (env: Env) => readConfig(env).config;

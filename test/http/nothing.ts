@@ -12,6 +12,8 @@ export const nothing: ServerOptions = {
   readJob: never,
   listJobs: never,
   cancelJob: never,
+  resumeJob: never,
+  requireOwnJob: never,
   typePrefix: "dev.my-platform.agent",
   maxBodyBytes: 65_536,
   bodyTimeoutSeconds: 5,

@@ -1,0 +1,47 @@
+import type { Config } from "../config.ts";
+import type { Deliverer } from "../delivery/deliverer.ts";
+import type { TokenFile } from "../delivery/token-file.ts";
+import type { Logger } from "../observability/logger.ts";
+import type { Database } from "../postgres/database.ts";
+
+type SinkConfig = NonNullable<Config["sink"]>;
+
+/** Where Knative mounts trust bundles, and where a SinkBinding with OIDC puts the token. */
+const KNATIVE_CERTIFICATES = "/knative-custom-certs";
+const KNATIVE_TOKEN = "/oidc/token";
+
+/**
+ * All that TLS to the sink trusts, with what is mounted; undefined where the usual roots are enough.
+ * Throws at certificates that are none.
+ */
+export async function sinkTrust(sink: SinkConfig): Promise<readonly string[] | undefined> {
+  const { certificatesIn, readCertificates, withUsualRoots } = await import("../delivery/trust.ts");
+  const given = sink.caCerts === undefined ? [] : readCertificates(sink.caCerts, "K_CA_CERTS");
+  const own = [...given, ...(await certificatesIn(KNATIVE_CERTIFICATES))];
+  return own.length === 0 ? undefined : withUsualRoots(own);
+}
+
+/** The token that goes with every post. A file that nobody named need not be there. */
+export async function sinkToken({ tokenFile }: SinkConfig): Promise<TokenFile> {
+  const { TokenFile } = await import("../delivery/token-file.ts");
+  return new TokenFile(tokenFile ?? KNATIVE_TOKEN, { mayBeAbsent: tokenFile === undefined });
+}
+
+export async function openDeliverer(
+  sink: SinkConfig,
+  ca: readonly string[] | undefined,
+  db: Database,
+  log: Logger,
+): Promise<Deliverer> {
+  const { Deliverer } = await import("../delivery/deliverer.ts");
+  const { postTo } = await import("../delivery/post.ts");
+  const { timeoutSeconds } = sink;
+  const token = await sinkToken(sink);
+  return new Deliverer({
+    db,
+    target: "sink",
+    poster: postTo(new URL(sink.url), { timeoutSeconds, ca, token }),
+    attemptSeconds: timeoutSeconds,
+    report: (what, error) => log.warn({ err: error, component: "delivery" }, `${what} failed`),
+  });
+}
