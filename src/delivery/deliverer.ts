@@ -1,4 +1,3 @@
-import { encodeBinary, type OutgoingEvent } from "../events/outgoing.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import { Poller } from "../lifetime/poller.ts";
 import type { Database } from "../postgres/database.ts";
@@ -35,6 +34,7 @@ export class Deliverer {
   readonly #watchers = new Map<string, (state: DeliveryState) => void>();
   readonly #delivered: string[] = [];
   #marking: Promise<void> | undefined;
+  #underWay = 0;
   /** Some attempt has failed since the last that did not. */
   #wasAway = false;
 
@@ -42,6 +42,11 @@ export class Deliverer {
     this.#options = options;
     const report = (error: unknown) => options.report("delivery", error);
     this.#loop = new Poller(() => this.#deliverDue(), report, 1000);
+  }
+
+  /** Attempts of this process that have not ended: to the database they look as if nothing were due. */
+  get underWay(): number {
+    return this.#underWay;
   }
 
   /** The first attempt, right after the run. Behind others of its job it takes its turn in the loop. */
@@ -88,10 +93,17 @@ export class Deliverer {
   }
 
   async #attempt(row: OutboxRow): Promise<void> {
-    const event = JSON.parse(row.event) as OutgoingEvent; // our own bytes
-    const { headers, body } = encodeBinary(event);
+    this.#underWay++;
+    try {
+      await this.#handOver(row);
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #handOver(row: OutboxRow): Promise<void> {
     crashPoint("delivery: taken up, not posted");
-    const result = await this.#options.poster.post(headers, body);
+    const result = await this.#options.poster.post(row.event);
     crashPoint("delivery: posted, not marked");
     if (result.kind === "taken") {
       if (this.#wasAway) this.#endRests();
