@@ -46,7 +46,7 @@ async function take(
   reply: FastifyReply,
   options: EventsOptions,
 ): Promise<FastifyReply> {
-  const { raw } = request;
+  const { raw, caller } = request;
   const encoding = raw.headers["content-encoding"];
   if (encoding && encoding.toLowerCase() !== "identity") {
     throw new AgentError("unsupported_media_type", "send the body without a content encoding");
@@ -54,7 +54,7 @@ async function take(
   const bytes = await readBody(raw, options.maxBodyBytes, options.bodyTimeoutSeconds);
   const parsed = parseHttpEvent(raw.rawHeaders, bytes);
   const header = oneHeader(raw.headers["traceparent"]);
-  if (parsed.mode === "batch") return await takeBatch(parsed.events, header, reply, options);
+  if (parsed.mode === "batch") return await takeBatch(request, parsed.events, header, reply, options);
 
   const command = readCommand(parsed.event, options.typePrefix);
   if (command.kind === "own-result") return reply.code(204).send();
@@ -68,10 +68,15 @@ async function take(
   if (command.kind === "cancel") {
     const { id: eventId, source } = parsed.event;
     const { jobId, runId, reason } = command;
-    const request = { jobId, runId, reason, event: { source, eventId } };
-    return send(reply, await door.cancel(request, waitFor, signal).catch(asUnprocessable));
+    const cancel = { jobId, runId, reason, caller, event: { source, eventId } };
+    return send(reply, await door.cancel(cancel, waitFor, signal).catch(asUnprocessable));
   }
-  const submission = asSubmission(parsed.event, command, header);
+  if (command.kind === "resume") {
+    const { id: eventId, source } = parsed.event;
+    const decided = { jobId: command.jobId, resume: command.resume, caller, event: { source, eventId } };
+    return send(reply, await door.resume(decided, waitFor, signal).catch(asUnprocessable));
+  }
+  const submission = { ...asSubmission(parsed.event, command, header), caller };
   return send(reply, await door.submit(submission, waitFor, signal));
 }
 
@@ -84,6 +89,7 @@ function asUnprocessable(error: unknown): never {
 }
 
 async function takeBatch(
+  { caller }: FastifyRequest,
   events: readonly IncomingEvent[],
   traceparent: string | undefined,
   reply: FastifyReply,
@@ -92,7 +98,7 @@ async function takeBatch(
   const submissions = events.flatMap((event) => {
     const command = readCommand(event, options.typePrefix);
     if (command.kind === "own-result" || command.kind === "ping") return [];
-    return [asSubmission(event, command, traceparent)];
+    return [{ ...asSubmission(event, command, traceparent), caller }];
   });
   if (submissions.length === 0) return reply.code(204).send();
   await (await options.door()).submitAll(submissions);

@@ -1,12 +1,18 @@
 import type { FastifyInstance } from "fastify";
 import { AgentError } from "../errors/agent-error.ts";
-import type { JobPage, JobView } from "../runs/jobs.ts";
+import { isJsonObject } from "../events/json-text.ts";
+import { readResume } from "../events/resume.ts";
+import type { CancelRequest } from "../runs/cancel.ts";
+import type { DecideRequest } from "../runs/decide.ts";
+import type { JobFilter, JobPage, JobView } from "../runs/jobs.ts";
+import type { Caller } from "../runs/owner.ts";
 import { readBody } from "./body.ts";
 
 export type JobsOptions = {
   readJob: (jobId: string) => Promise<JobView>;
-  listJobs: (filter: { status?: string; after?: string; limit: number }) => Promise<JobPage>;
-  cancelJob: (request: { jobId: string; runId?: string; reason?: string }) => Promise<boolean>;
+  listJobs: (filter: JobFilter, caller: Caller | undefined) => Promise<JobPage>;
+  cancelJob: (request: CancelRequest) => Promise<boolean>;
+  resumeJob: (request: DecideRequest) => Promise<void>;
   maxBodyBytes: number;
   bodyTimeoutSeconds: number;
 };
@@ -17,27 +23,44 @@ const LIMITS = { usual: 50, most: 200 };
 
 /** What became of the jobs, for people and programs. */
 export async function jobsPlugin(app: FastifyInstance, options: JobsOptions): Promise<void> {
-  const { readJob, listJobs, cancelJob } = options;
+  const { readJob, listJobs, cancelJob, resumeJob } = options;
   app.get<{ Params: { jobId: string } }>("/jobs/:jobId", (request) =>
     readJob(checkedId(request.params.jobId)),
   );
   app.get<{ Querystring: Record<string, unknown> }>("/jobs", (request) =>
-    listJobs(readFilter(request.query)),
+    listJobs(readFilter(request.query), request.caller),
   );
   app.post<{ Params: { jobId: string } }>("/jobs/:jobId/cancel", async (request, reply) => {
     const job_id = checkedId(request.params.jobId);
     const bytes = await readBody(request.raw, options.maxBodyBytes, options.bodyTimeoutSeconds);
-    const isEnding = await cancelJob({ jobId: job_id, ...readCancel(parseJson(bytes)) });
+    const { caller } = request;
+    const isEnding = await cancelJob({ jobId: job_id, caller, ...readCancel(parseJson(bytes)) });
     // The end of a run at work comes a moment later: 202. Nothing to end: 200.
     const { status } = await readJob(job_id);
     return reply.code(isEnding ? 202 : 200).send({ job_id, status });
   });
+  app.post<{ Params: { jobId: string } }>("/jobs/:jobId/resume", async (request, reply) => {
+    const job_id = checkedId(request.params.jobId);
+    const bytes = await readBody(request.raw, options.maxBodyBytes, options.bodyTimeoutSeconds);
+    const body = parseJson(bytes);
+    if (!isJsonObject(body)) throw new AgentError("invalid_request", "the body is an object with decisions");
+    const { caller } = request;
+    await resumeJob({ jobId: job_id, caller, resume: readResume(body, "") }).catch(asLostRace);
+    const { status } = await readJob(job_id);
+    return reply.code(202).send({ job_id, status });
+  });
 }
 
 /** An id that no event could have had is not asked for: Postgres refuses NUL. Length is in characters. */
-function checkedId(jobId: string): string {
+export function checkedId(jobId: string): string {
   if (/^[^\p{Cc}\p{Cs}]{1,256}$/u.test(jobId)) return jobId;
   throw new AgentError("unknown_job", "no job of this id is stored");
+}
+
+/** A person who comes second is told so by a status of its own; to a broker it would mean "again". */
+function asLostRace(error: unknown): never {
+  if (!(error instanceof AgentError) || error.code !== "interrupt_answered") throw error;
+  throw new AgentError("lost_race", error.message, { cause: error });
 }
 
 /** Nothing is nothing, which is allowed. */
@@ -72,7 +95,7 @@ function readCancel(body: unknown): { runId?: string; reason?: string } {
   return { ...(runId && { runId }), ...(isText && { reason }) };
 }
 
-function readFilter(query: Record<string, unknown>): { status?: string; after?: string; limit: number } {
+function readFilter(query: Record<string, unknown>): JobFilter {
   for (const name of Object.keys(query)) {
     if (!PARAMETERS.has(name)) {
       throw new AgentError("invalid_request", `the parameters are ${[...PARAMETERS].join(", ")}`);

@@ -9,6 +9,7 @@ import {
   InterruptedData,
   ResumeData,
 } from "../events/schemas.ts";
+import { securitySchemes, withSecurity } from "./openapi-security.ts";
 
 type Json = Record<string, unknown>;
 
@@ -16,7 +17,7 @@ const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 const json = (schema: Json): Json => ({ "application/json": { schema } });
 
 /** One answer for each status that these errors share, with their meanings as its description. */
-function refusals(...codes: ErrorCode[]): Json {
+function refusals(...codes: ErrorCode[]): Record<string, Json> {
   const byStatus = new Map<number, string[]>();
   for (const code of codes) {
     const { status, means } = catalogue[code];
@@ -29,6 +30,7 @@ function refusals(...codes: ErrorCode[]): Json {
   return Object.fromEntries(answers);
 }
 
+const { job_id: _, ...decisionsOnly } = ResumeData.properties;
 const timestamp = { type: "string", format: "date-time" };
 const nullable = (schema: Json): Json => ({ anyOf: [schema, { type: "null" }] });
 const STATUSES = ["queued", "running", "waiting", "completed", "failed", "cancelled"];
@@ -212,6 +214,27 @@ const paths: Json = {
       },
     },
   },
+  "/jobs/{job_id}/resume": {
+    post: {
+      summary: "Decide what a waiting run asks",
+      parameters: [{ name: "job_id", in: "path", required: true, schema: { type: "string" } }],
+      requestBody: {
+        content: json({
+          type: "object",
+          description: "As the resume event's data; job_id is the path's.",
+          properties: decisionsOnly,
+        }),
+      },
+      responses: {
+        202: { description: "The decisions are stored.", content: json(jobStatus) },
+        ...refusals(
+          ...(["invalid_event", "unknown_job", "unknown_interrupt", "interrupt_closed"] as const),
+          ...(["decision_not_allowed", "lost_race", "run_in_progress", "forbidden"] as const),
+          ...(["body_too_large", "not_ready", "database_unavailable"] as const),
+        ),
+      },
+    },
+  },
   "/schemas/agent-definition.json": {
     get: { summary: "JSON Schema of an agent definition", responses: { 200: { description: "2020-12." } } },
   },
@@ -265,7 +288,7 @@ export function openApiDocument(): Json {
   return {
     openapi: "3.1.0",
     info: { title: "Agent Executor", version: "0.1.0", license: { name: "MIT" } },
-    paths,
-    components: { schemas },
+    paths: withSecurity(paths, refusals("unauthenticated", "forbidden", "issuer_unavailable")),
+    components: { schemas, securitySchemes },
   };
 }

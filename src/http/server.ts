@@ -3,12 +3,17 @@ import type { Logger } from "../observability/logger.ts";
 import { answerBrokenLine } from "./broken-line.ts";
 import { answerErrors, answerUnroutable } from "./errors.ts";
 import { type EventsOptions, eventsPlugin } from "./events.ts";
+import { type GuardOptions, guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthPlugin } from "./health.ts";
 import { type JobsOptions, jobsPlugin } from "./jobs.ts";
 import { type MetricsOptions, metricsPlugin } from "./metrics.ts";
 import { schemasPlugin } from "./schemas.ts";
 
-export type ServerOptions = EventsOptions & HealthOptions & JobsOptions & MetricsOptions & { log: Logger };
+export type ServerOptions = EventsOptions &
+  GuardOptions &
+  HealthOptions &
+  JobsOptions &
+  MetricsOptions & { log: Logger };
 
 const HEADERS_MS = 20_000;
 /** Longest block of headers that Node takes, and so longer than any path. */
@@ -41,6 +46,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   });
 
   answerErrors(app);
+  guardRoutes(app, options);
   await app.register(eventsPlugin, options);
   await app.register(healthPlugin, options);
   await app.register(metricsPlugin, options);

@@ -1,0 +1,39 @@
+import { AgentError } from "../errors/agent-error.ts";
+import type { Queryable } from "../postgres/database.ts";
+
+/**
+ * Who asks, as the door has verified. No caller at all means that nobody is told apart: OIDC is not
+ * configured, or the door trusts all who get in (NATS, the command line).
+ */
+export type Caller = {
+  readonly subject: string;
+  /** Groups that the token names; `approvers` of a question may be groups. */
+  readonly groups: readonly string[];
+  /** May see and touch every job. */
+  readonly isOperator: boolean;
+};
+
+/** A job belongs to the subject that started it. One without an owner belongs to the operators. */
+export function isOwner(owner: string | null, caller: Caller | undefined): boolean {
+  return caller === undefined || caller.isOperator || owner === caller.subject;
+}
+
+export function requireOwner(owner: string | null, caller: Caller | undefined): void {
+  if (!isOwner(owner, caller)) throw notYours();
+}
+
+/** Throws unless the job is there and the caller may see and touch it: 404, 403. */
+export async function requireOwnJob(db: Queryable, jobId: string, caller: Caller | undefined): Promise<void> {
+  const [job] = await db.query<{ owner: string | null }>(
+    "job-owner",
+    "select owner from jobs where job_id = $1",
+    [jobId],
+  );
+  if (job === undefined) throw new AgentError("unknown_job", "no job of this id is stored");
+  requireOwner(job.owner, caller);
+}
+
+/** The refusal of everything about a job that is someone else's; it says nothing about the job. */
+export function notYours(): AgentError {
+  return new AgentError("forbidden", "this job belongs to someone else");
+}
