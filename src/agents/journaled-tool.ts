@@ -20,19 +20,20 @@ const JOURNAL = "run_journal";
  */
 export async function runJournaled(
   tool: ToolDefinition,
-  digest: string,
+  args: unknown,
   config: CallConfig,
   work: ToolWork,
 ): Promise<ToolOutcome> {
   const { signal } = config;
   const journal = config.configurable?.[JOURNAL];
   if (!(journal instanceof Journal)) return await work({ idempotencyKey: undefined, signal });
-  const key = callKey(config, digest);
-  return await journal.during(throughJournal(tool, journal, key, signal, work));
+  const key = callKey(config, callDigest(tool.name, args));
+  return await journal.during(throughJournal(tool, args, journal, key, signal, work));
 }
 
 async function throughJournal(
   tool: ToolDefinition,
+  args: unknown,
   journal: Journal,
   key: JournalKey,
   signal: AbortSignal | undefined,
@@ -42,6 +43,15 @@ async function throughJournal(
   const idempotencyKey = journal.idempotencyKey(key);
   const found = tool.effect === "write" ? await journal.begin(key) : await journal.find(key);
   if (found.state === "done") return readOutcome(found.outcome);
+  if (found.state === "unknown" && tool.onUnknown === "ask") {
+    const { judgement } = await import("./approval.ts"); // it brings LangGraph along
+    const said = judgement(tool, args, idempotencyKey);
+    if (said.kind === "told") {
+      const { content, status } = said;
+      await journal.finish(key, JSON.stringify({ content, status }));
+      return { content, status };
+    }
+  }
   if (found.state === "unknown" && tool.onUnknown === "fail") {
     throw new AgentError(
       "tool_outcome_unknown",

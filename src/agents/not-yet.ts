@@ -44,8 +44,6 @@ function refuseInTool(tool: unknown, path: string): void {
     refuseKeys(tool, path, { script: "a Python script as a tool" });
     refuseKeys(runtime, at, { script: "a Python script as a tool" });
   }
-  if (tool["approval"] !== false) refuseKeys(tool, path, { approval: "an approval" });
-  if (tool["on_unknown"] === "ask") throw notYet("asking a person", below(path, "on_unknown"));
 }
 
 function refuseInNode(node: unknown, path: string): void {

@@ -1,5 +1,6 @@
 import type { Static } from "typebox";
 import { didYouMean } from "../errors/near-miss.ts";
+import { type ApprovalRule, readApproval } from "./approval-rule.ts";
 import { invalid } from "./definition-problem.ts";
 import { contentTypeOf, HEADER_VALUE, type HttpTemplate, isText, parseUrlTemplate } from "./http-request.ts";
 import { type ArgumentCheck, readInputSchema, schemaForModel } from "./input-schema.ts";
@@ -18,7 +19,9 @@ export type ToolDefinition = {
   check: ArgumentCheck;
   effect: "read" | "write";
   /** What happens when a call was begun and nobody knows whether it took effect. */
-  onUnknown: "retry" | "fail";
+  onUnknown: "retry" | "ask" | "fail";
+  /** Whether a person must allow a call. */
+  approval: ApprovalRule | undefined;
   timeoutSeconds: number;
   retry: { attempts: number; waitSeconds: number };
   http: HttpTemplate;
@@ -29,7 +32,7 @@ const TIMEOUT_SECONDS = 30;
 export function readTool(sent: SentTool, path: string): ToolDefinition {
   const { name, description = name, input_schema = {}, runtime, timeout_seconds, retry } = sent;
   const effect = sent.effect ?? (runtime.method === "GET" ? "read" : "write");
-  if (effect === "read" && sent.on_unknown === "fail") {
+  if (effect === "read" && sent.on_unknown !== undefined && sent.on_unknown !== "retry") {
     throw invalid("a tool with effect read is simply called again", below(path, "on_unknown"));
   }
   const check = readInputSchema(input_schema, below(path, "input_schema"));
@@ -42,6 +45,7 @@ export function readTool(sent: SentTool, path: string): ToolDefinition {
     check,
     effect,
     onUnknown: sent.on_unknown ?? "fail",
+    approval: readApproval(sent.approval, below(path, "approval")),
     timeoutSeconds: timeout_seconds ?? TIMEOUT_SECONDS,
     retry: { attempts: retry?.attempts ?? 1, waitSeconds: retry?.wait_seconds ?? 1 },
     http,

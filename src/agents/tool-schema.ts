@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { ToolApproval } from "./approval-rule.ts";
 import { strict } from "./schema-parts.ts";
 
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
@@ -72,9 +73,9 @@ export const Tool = Type.Object(
       }),
     ),
     on_unknown: Type.Optional(
-      Type.Enum(["retry", "fail"], {
+      Type.Enum(["retry", "ask", "fail"], {
         description:
-          "For `write`: what happens when a crash hides whether a call took effect. `retry` sends it again with the same Idempotency-Key, `fail` (default) ends the run.",
+          "For `write`: what happens when a crash hides whether a call took effect. `retry` sends it again with the same Idempotency-Key, `ask` waits for a person, `fail` (default) ends the run.",
       }),
     ),
     timeout_seconds: Type.Optional(
@@ -86,7 +87,7 @@ export const Tool = Type.Object(
       }),
     ),
     retry: Type.Optional(Retry),
-    approval: Type.Optional(Type.Literal(false, { description: "Not run yet: false." })),
+    approval: Type.Optional(ToolApproval),
   },
   strict,
 );

@@ -1,6 +1,7 @@
 import { ToolMessage } from "@langchain/core/messages";
 import { type DynamicStructuredTool, tool } from "@langchain/core/tools";
 import { type AgentMiddleware, createMiddleware } from "langchain";
+import { permission } from "./approval.ts";
 import { callDigest } from "./definition-hash.ts";
 import type { Egress } from "./egress.ts";
 import { prepareHttp, type ToolOutcome } from "./http-tool.ts";
@@ -31,11 +32,14 @@ async function outcomeOf(
   egress: Egress,
 ): Promise<ToolOutcome> {
   try {
-    const digest = callDigest(definition.name, args);
+    callDigest(definition.name, args); // refuses what is nested too deep to be named
     const problem = definition.check(args);
-    if (problem !== undefined || !isRecord(args)) throw new ArgumentProblem(problem);
-    const work = prepareHttp(definition, args, egress);
-    return await runJournaled(definition, digest, config, work);
+    if (problem !== undefined) throw new ArgumentProblem(problem);
+    const allowed = permission(definition, args);
+    if (allowed.kind === "told") return { content: allowed.content, status: allowed.status };
+    if (!isRecord(allowed.args)) throw new ArgumentProblem(undefined);
+    const work = prepareHttp(definition, allowed.args, egress);
+    return await runJournaled(definition, allowed.args, config, work);
   } catch (error) {
     if (!(error instanceof ArgumentProblem)) throw error;
     return { content: `The arguments do not fit: ${error.message}. Nothing was called.`, status: "error" };

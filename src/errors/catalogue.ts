@@ -43,7 +43,7 @@ export const catalogue = {
   forbidden: {
     status: 403,
     actor: "sender",
-    means: "The caller may not touch this job.",
+    means: "The caller may not use this service, or the job is someone else's.",
     fix: "Use the identity that started the job, or ask the operator to list yours.",
   },
   unknown_job: {
@@ -75,6 +75,42 @@ export const catalogue = {
     actor: "sender",
     means: "The event is about a job or a run that is not stored.",
     fix: "Check the ids; final jobs are deleted after RETENTION_DAYS.",
+  },
+  unknown_interrupt: {
+    status: 422,
+    actor: "sender",
+    means: "The decision names no interrupt of this job, or the job waits for nobody.",
+    fix: "Take interrupt_id from the interrupted event or from GET /jobs/{job_id}.",
+  },
+  interrupt_answered: {
+    status: 422,
+    actor: "sender",
+    means: "Another decision for this interrupt came first; only the first counts.",
+    fix: "Look at the job: its run goes on with the first decision.",
+  },
+  lost_race: {
+    status: 409,
+    actor: "sender",
+    means: "Somebody else decided this interrupt first (jobs API).",
+    fix: "Look at the job: its run goes on with the first decision.",
+  },
+  interrupt_closed: {
+    status: 422,
+    actor: "sender",
+    means: "The interrupt cannot be decided any more: its time is over, or its run has ended.",
+    fix: "Look at the job; send a new execute event if the work is still wanted.",
+  },
+  decision_not_allowed: {
+    status: 422,
+    actor: "sender",
+    means: "The decision does not fit what was asked: its kind, its arguments or its args_digest.",
+    fix: "Send one of the allowed decisions, with arguments that fit the tool's schema.",
+  },
+  run_in_progress: {
+    status: 409,
+    actor: "later",
+    means: "The job is at work and asks nothing at the moment.",
+    fix: "Send the decision once an interrupted event has come.",
   },
   duplicate_in_progress: {
     status: 409,
@@ -129,6 +165,12 @@ export const catalogue = {
     actor: "later",
     means: "Postgres did not answer.",
     fix: "Send the event again after Retry-After seconds; operators: check Postgres.",
+  },
+  issuer_unavailable: {
+    status: 503,
+    actor: "later",
+    means: "The keys that would prove the bearer token could not be fetched from its issuer.",
+    fix: "Send the request again after Retry-After seconds; operators: check OIDC_ISSUER and OIDC_JWKS_URL.",
   },
   sink_unavailable: {
     status: 503,

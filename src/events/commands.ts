@@ -3,6 +3,7 @@ import { isAttributeText } from "./formats.ts";
 import type { IncomingEvent } from "./incoming.ts";
 import { isJsonObject } from "./json-text.ts";
 import { invalidEvent } from "./refusals.ts";
+import { type ResumeRequest, readResume } from "./resume.ts";
 
 /** What an execute event asks for, as it came: a key that was not sent is not there. */
 export type ExecuteRequest = {
@@ -18,7 +19,7 @@ export type ExecuteRequest = {
 /** What an event makes this service do. */
 export type Command =
   | { kind: "execute"; jobId: string; request: ExecuteRequest }
-  | { kind: "resume"; jobId: string; data: Readonly<Record<string, unknown>> }
+  | { kind: "resume"; jobId: string; resume: ResumeRequest }
   | { kind: "cancel"; jobId: string; runId?: string; reason?: string }
   | { kind: "ping" }
   /** One of our own results came back: taking it would be a loop, refusing it would fill a dead-letter sink. */
@@ -52,7 +53,7 @@ export function readCommand(event: IncomingEvent, typePrefix: string): Command {
     case "execute":
       return { kind: "execute", jobId, request: executeRequest(data) };
     case "resume":
-      return { kind: "resume", jobId, data };
+      return { kind: "resume", jobId, resume: readResume(data) };
     case "cancel":
       return { kind: "cancel", jobId, ...readCancel(data) };
   }

@@ -2,6 +2,7 @@ import { definitionHash } from "../agents/definition-hash.ts";
 import type { ExecuteRequest } from "../events/commands.ts";
 import { uuidV7 } from "../events/ids.ts";
 import type { Queryable } from "../postgres/database.ts";
+import type { Caller } from "./owner.ts";
 import {
   type Accepted,
   type AcceptInput,
@@ -19,6 +20,8 @@ export type ExecuteSubmission = {
   jobId: string;
   request: ExecuteRequest;
   traceparent: string;
+  /** Who sends it, where the door tells callers apart. */
+  caller?: Caller | undefined;
 };
 
 export type AcceptedRun = { accepted: Accepted; request: StoredRequest };
@@ -83,6 +86,7 @@ export class Acceptor {
       definition,
       namesAgent: hash === null && request.agent !== undefined,
       mayStart,
+      caller: submission.caller,
     };
     return { accepted: await acceptRun(db, input, this.#limits), request };
   }
@@ -104,13 +108,14 @@ export function claimedRun(
   submission: ExecuteSubmission,
   request: StoredRequest,
 ): ClaimedRun {
-  const { runId, jobId, seq, attempt, definitionHash: hash, headCheckpointId } = accepted;
+  const { runId, jobId, seq, attempt, waitNo, definitionHash: hash, headCheckpointId } = accepted;
   const { eventId, traceparent } = submission;
   return {
     runId,
     jobId,
     seq,
     attempt,
+    waitNo,
     failures: 0,
     eventId,
     request,

@@ -2,6 +2,7 @@ import { AgentError } from "../errors/agent-error.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import type { Database, Queryable } from "../postgres/database.ts";
 import { NO_USAGE } from "./limits.ts";
+import { type Caller, requireOwner } from "./owner.ts";
 import { FINAL, type Outcome, type RunStatus, type Usage } from "./run.ts";
 import { type Sender, type Settled, settleRun } from "./settle.ts";
 
@@ -12,6 +13,8 @@ export type CancelRequest = {
   reason?: string | undefined;
   /** The event that asked, so that a copy of it is known; people ask without one. */
   event?: { source: string; eventId: string } | undefined;
+  /** Who asks, where the door tells callers apart. */
+  caller?: Caller | undefined;
 };
 
 export type CancelResult = {
@@ -61,7 +64,7 @@ export async function cancelRuns(
   sender: Sender,
 ): Promise<CancelResult> {
   return await db.transaction(async (tx) => {
-    const known = request.event && (await alreadyAsked(tx, request.event));
+    const known = request.event && (await alreadyAsked(tx, request.event, request.caller));
     if (known) return { touched: known === "nothing" ? undefined : known, settled: [] };
     await lockJob(tx, request);
     const live = await tx.query<Candidate>("cancel-live", LIVE, [request.jobId, request.runId ?? null]);
@@ -101,6 +104,7 @@ export async function cancelRequests(
 async function alreadyAsked(
   tx: Queryable,
   { source, eventId }: { source: string; eventId: string },
+  caller: Caller | undefined,
 ): Promise<CancelResult["touched"] | "nothing"> {
   const [event] = await tx.query<{ runId: string | null }>(
     "cancel-known",
@@ -109,14 +113,25 @@ async function alreadyAsked(
   );
   if (event === undefined) return undefined;
   if (event.runId === null) return "nothing";
-  const [run] = await tx.query<Candidate>("cancel-run", `select ${COLUMNS} from runs where run_id = $1`, [
-    event.runId,
-  ]);
-  return run ?? "nothing";
+  const [run] = await tx.query<Candidate & { owner: string | null }>(
+    "cancel-run",
+    `select ${COLUMNS}, (select owner from jobs where jobs.job_id = runs.job_id) as owner
+       from runs where run_id = $1`,
+    [event.runId],
+  );
+  if (run === undefined) return "nothing";
+  // A copy of someone else's event would get the outcome of their run.
+  requireOwner(run.owner, caller);
+  return run;
 }
 
-async function lockJob(tx: Queryable, { jobId, runId }: CancelRequest): Promise<void> {
-  const [job] = await tx.query("cancel-job", "select 1 from jobs where job_id = $1 for update", [jobId]);
+async function lockJob(tx: Queryable, { jobId, runId, caller }: CancelRequest): Promise<void> {
+  const [job] = await tx.query<{ owner: string | null }>(
+    "cancel-job",
+    "select owner from jobs where job_id = $1 for update",
+    [jobId],
+  );
+  if (job !== undefined) requireOwner(job.owner, caller);
   const runs =
     runId &&
     (await tx.query("cancel-has-run", "select 1 from runs where job_id = $1 and run_id = $2", [

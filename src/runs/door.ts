@@ -8,6 +8,8 @@ import { crashPoint } from "../lifetime/crash-point.ts";
 import type { Database } from "../postgres/database.ts";
 import { type Acceptor, claimedRun, type ExecuteSubmission } from "./accept.ts";
 import { type CancelRequest, type CancelResult, cancelRuns } from "./cancel.ts";
+import { type Decided, type DecideRequest, decide } from "./decide.ts";
+import type { Caller } from "./owner.ts";
 import { runState } from "./repository.ts";
 import { FINAL, type RunStatus } from "./run.ts";
 import type { Sender } from "./settle.ts";
@@ -99,7 +101,7 @@ export class Door {
   /** Ends runs of a job, wherever they are at work; the caller may wait for the end of the newest of them. */
   async cancel(request: CancelRequest, waitFor: WaitFor, gone: AbortSignal): Promise<Answer> {
     const { waiters } = this.#options;
-    const place = waitFor.kind === "stored" ? undefined : waiters.take(cancelKey(request));
+    const place = waitFor.kind === "stored" ? undefined : waiters.take(eventKey(request));
     if (place === undefined && waitFor.kind !== "stored") throw inProgress();
     try {
       const { touched } = await this.requestCancel(request, (runId) => place?.bind(runId));
@@ -110,6 +112,37 @@ export class Door {
     } finally {
       place?.leave();
     }
+  }
+
+  /** Hands decisions to a run that waits; the last one that was open lets it go on, and waits for its outcome. */
+  async resume(request: DecideRequest, waitFor: WaitFor, gone: AbortSignal): Promise<Answer> {
+    const { waiters } = this.#options;
+    const place = waitFor.kind === "stored" ? undefined : waiters.take(eventKey(request));
+    if (place === undefined && waitFor.kind !== "stored") throw inProgress();
+    try {
+      const decided = await this.requestResume(request, (runId) => place?.bind(runId));
+      const { kind, runId, status } = decided;
+      if (kind === "open" || kind === "nothing") return { kind: "delivered" };
+      if (decided.byGuest) return { kind: "stored", jobId: request.jobId };
+      if (kind === "copy" && (FINAL.has(status) || status === "waiting"))
+        return await this.#storedAnswer(decided);
+      if (place === undefined) return { kind: "stored", jobId: request.jobId };
+      return await this.#await({ kind: "wait", runId, jobId: request.jobId }, place, waitFor, gone);
+    } finally {
+      place?.leave();
+    }
+  }
+
+  /** The decisions alone, for people who look at the job afterwards. */
+  async requestResume(
+    request: DecideRequest,
+    touches: (runId: string) => void = () => undefined,
+  ): Promise<Decided> {
+    const decided = await decide(this.#options.db, request);
+    crashPoint("decision: committed, not told");
+    touches(decided.runId);
+    if (decided.kind === "released") this.#options.worker.wake();
+    return decided;
   }
 
   /** The request alone, for people who look at the job afterwards. */
@@ -133,7 +166,8 @@ export class Door {
       worker.wake();
       deliverer?.wake();
     };
-    await workWhileDue({ db, wake, runsAtWork: () => worker.activeRuns, withinMs, gone });
+    const atWork = () => worker.activeRuns + (deliverer?.underWay ?? 0);
+    await workWhileDue({ db, wake, atWork, withinMs, gone });
   }
 
   /** All of it or nothing, in one transaction; nobody waits for a batch. */
@@ -208,8 +242,12 @@ export class Door {
 }
 
 /** A request by hand has no id: each is one of its own. */
-function cancelKey({ event }: CancelRequest): { source: string; eventId: string } {
-  return event ?? { source: "", eventId: uuidV7() };
+function eventKey({ event, caller }: Pick<CancelRequest, "event" | "caller">): {
+  source: string;
+  eventId: string;
+  caller: Caller | undefined;
+} {
+  return { source: "", eventId: uuidV7(), ...event, caller };
 }
 
 function stopping(): AgentError {

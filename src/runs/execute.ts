@@ -1,14 +1,17 @@
 import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import type { Agents, CompiledAgent } from "../agents/compile.ts";
 import { Journal } from "../checkpoints/journal.ts";
+import type { PendingQuestion } from "../checkpoints/questions.ts";
 import type { RunSaver } from "../checkpoints/run-saver.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import type { Database } from "../postgres/database.ts";
+import { unconsumedAnswers } from "./answers.ts";
 import { Cancelled, cancelledOutcome } from "./cancel.ts";
 import { describeFailure } from "./failure.ts";
 import { effectiveLimits, type Limits, limitExceeded, Meter, NO_USAGE } from "./limits.ts";
 import { definitionBody } from "./repository.ts";
 import type { ClaimedRun, Outcome, StoredRequest, Usage } from "./run.ts";
+import type { Interrupted } from "./settle-waiting.ts";
 
 /** What a run needs from the rest of the house. */
 export type RunTools = {
@@ -32,7 +35,7 @@ export async function executeRun(
   body: unknown,
   tools: RunTools,
   abort: AbortController,
-): Promise<Outcome | Postponed> {
+): Promise<Outcome | Interrupted | Postponed> {
   let meter = new Meter(tools.maxLimits, () => undefined);
   let saver: RunSaver | undefined;
   let journal: Journal | undefined;
@@ -43,9 +46,12 @@ export async function executeRun(
     meter = new Meter(limits, (reason) => abort.abort(reason));
     saver = await openSaver(run, tools.db, meter);
     journal = new Journal(tools.db, run);
-    const state = await drive(run, agent, { saver, journal }, meter, limits, abort);
-    const result = agent.toResult(state);
+    const state = await drive(run, agent, { db: tools.db, saver, journal }, meter, limits, abort);
     const usage = meter.usage();
+    if (asks(state)) {
+      return { kind: "interrupted", questions: await pendingOf(run, tools.db, saver), usage };
+    }
+    const result = agent.toResult(state);
     return {
       kind: "completed",
       data: { result, usage, definition_hash: agent.hash },
@@ -91,7 +97,7 @@ async function openSaver(
 async function drive(
   run: ClaimedRun,
   agent: CompiledAgent,
-  { saver, journal }: { saver: RunSaver; journal: Journal },
+  { db, saver, journal }: { db: Database; saver: RunSaver; journal: Journal },
   meter: Meter,
   limits: Limits,
   abort: AbortController,
@@ -100,7 +106,7 @@ async function drive(
   if (begun) meter.carryOver(usageNoted(begun));
   // `null` goes on from the checkpoint. It is never passed on a checkpoint of another run: that
   // would hand out the other run's answer as ours.
-  const input = begun ? null : agent.toInput(inputOf(run.request));
+  const input = begun ? await whatCameMeanwhile(run, db, saver) : agent.toInput(inputOf(run.request));
   const timer = setTimeout(
     () => abort.abort(limitExceeded("seconds", limits.seconds)),
     meter.secondsLeft * 1000,
@@ -131,6 +137,25 @@ async function findBeginning(run: ClaimedRun, saver: RunSaver): Promise<Checkpoi
   if (run.headCheckpointId !== null) await saver.beginFrom(run.headCheckpointId);
   else if (run.seq > 1) await saver.forgetThread();
   return undefined;
+}
+
+/** Nothing, or the decisions of the wait behind which the run goes on. */
+async function whatCameMeanwhile(run: ClaimedRun, db: Database, saver: RunSaver): Promise<unknown> {
+  if (run.waitNo === 0) return null;
+  const answers = await unconsumedAnswers(db, run, await pendingOf(run, db, saver));
+  if (answers === undefined) return null;
+  const { Command } = await import("@langchain/langgraph");
+  return new Command({ resume: answers });
+}
+
+async function pendingOf(run: ClaimedRun, db: Database, saver: RunSaver): Promise<PendingQuestion[]> {
+  const { pendingQuestions } = await import("../checkpoints/questions.ts");
+  return await pendingQuestions(db, saver.serde, run);
+}
+
+/** LangGraph's mark of a graph that stopped to ask. */
+function asks(state: unknown): boolean {
+  return typeof state === "object" && state !== null && "__interrupt__" in state;
 }
 
 /** As our saver noted it with the checkpoint. */

@@ -1,5 +1,6 @@
 import { AgentError } from "../errors/agent-error.ts";
 import type { Queryable } from "../postgres/database.ts";
+import type { Caller } from "./owner.ts";
 import type { RunStatus } from "./run.ts";
 
 /** A job as `GET /jobs/{id}` shows it. */
@@ -43,16 +44,34 @@ export async function readJob(db: Queryable, jobId: string): Promise<JobView> {
   if (current === undefined) throw new AgentError("unknown_job", "no job of this id is stored");
   const [row] = await db.query<OutcomeRow>("read-outcome", READ_OUTCOME, [current.run_id]);
   const outcome = row?.outcome ? JSON.parse(row.outcome) : {};
+  const decided = current.status === "waiting" ? await decisionsOf(db, current.run_id) : undefined;
   return {
     job_id: jobId,
     status: current.status,
     result: outcome.result ?? null,
     error: outcome.error ?? null,
-    interrupts: outcome.interrupts ?? [],
+    interrupts: decided
+      ? (outcome.interrupts ?? []).map((each: Shown) => ({ ...each, ...decided.get(each.interrupt_id) }))
+      : [],
     usage: row?.usage ? JSON.parse(row.usage) : null,
     definition: row?.hash ? { hash: row.hash, ...nameOf(row.body) } : null,
     runs,
   };
+}
+
+type Shown = { interrupt_id: string };
+type DecisionView = { decision: string; decided_by: string | null; decided_at: Date };
+
+/** What has been decided of the wait that the run is in; the run goes on when nothing is left. */
+async function decisionsOf(db: Queryable, runId: string): Promise<Map<string, DecisionView>> {
+  const rows = await db.query<DecisionView & { interrupt_id: string }>(
+    "decisions-of-run",
+    `select i.interrupt_id, i.decision::json ->> 'decision' as decision, i.decided_by, i.decided_at
+       from interrupts i join runs r on r.run_id = i.run_id and r.wait_no = i.wait_no
+      where i.run_id = $1 and i.decision is not null`,
+    [runId],
+  );
+  return new Map(rows.map(({ interrupt_id: id, ...view }) => [id, view]));
 }
 
 /** A definition may be anything that is JSON: it was stored before it was checked. */
@@ -67,7 +86,7 @@ export type JobSummary = { job_id: string; status: RunStatus; accepted_at: Date;
 export type JobPage = { jobs: JobSummary[]; next: string | null };
 
 /** Newest job first; the cursor is the last row's place in that order. */
-const LIST_JOBS = `
+const listJobsWhere = (whose: string) => `
   select j.job_id, run.status, j.created_at as accepted_at, run.settled_at,
          to_char(j.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place
     from jobs j
@@ -75,20 +94,23 @@ const LIST_JOBS = `
       select r.status, r.settled_at from runs r where r.job_id = j.job_id
        order by r.status = 'queued', r.seq desc limit 1) as run
    where ($1::text is null or run.status = $1)
-     and ($2::timestamptz is null or (j.created_at, j.job_id) < ($2::timestamptz, $3::text))
+     and ($2::timestamptz is null or (j.created_at, j.job_id) < ($2::timestamptz, $3::text)) and ${whose}
    order by j.created_at desc, j.job_id desc limit $4`;
+const LIST_JOBS = listJobsWhere("true");
+/** A text of its own, so that it gets the index by owner. */
+const LIST_OWN_JOBS = listJobsWhere("j.owner = $5");
 
-export async function listJobs(
-  db: Queryable,
-  filter: { status?: string | undefined; after?: string | undefined; limit: number },
-): Promise<JobPage> {
+export type JobFilter = { status?: string | undefined; after?: string | undefined; limit: number };
+
+/** One page; of callers who are told apart each sees their own jobs only, but for operators. */
+export async function listJobs(db: Queryable, filter: JobFilter, caller?: Caller): Promise<JobPage> {
   const after = filter.after === undefined ? undefined : readCursor(filter.after);
-  const rows = await db.query<JobSummary & { place: string }>("list-jobs", LIST_JOBS, [
-    filter.status ?? null,
-    after?.place ?? null,
-    after?.jobId ?? null,
-    filter.limit + 1,
-  ]);
+  const values = [filter.status ?? null, after?.place ?? null, after?.jobId ?? null, filter.limit + 1];
+  type Placed = JobSummary & { place: string };
+  const rows =
+    caller === undefined || caller.isOperator
+      ? await db.query<Placed>("list-jobs", LIST_JOBS, values)
+      : await db.query<Placed>("list-own-jobs", LIST_OWN_JOBS, [...values, caller.subject]);
   const page = rows.slice(0, filter.limit);
   const last = page.at(-1);
   const more = rows.length > filter.limit && last !== undefined;

@@ -1,6 +1,7 @@
 import { AgentError } from "../errors/agent-error.ts";
 import type { Queryable } from "../postgres/database.ts";
 import { sqlState } from "../postgres/failures.ts";
+import { type Caller, notYours } from "./owner.ts";
 import type { ClaimedRun, RunStatus, StoredRequest } from "./run.ts";
 
 export type AcceptInput = {
@@ -15,6 +16,7 @@ export type AcceptInput = {
   definition: string | null;
   namesAgent: boolean;
   mayStart: boolean;
+  caller?: Caller | undefined;
 };
 
 export type Accepted = {
@@ -47,7 +49,7 @@ const ACCEPTED_COLUMNS = `
 
 const ACCEPT = `
   select ${ACCEPTED_COLUMNS}
-    from accept_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`;
+    from accept_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`;
 
 export async function acceptRun(db: Queryable, input: AcceptInput, limits: AcceptLimits): Promise<Accepted> {
   try {
@@ -66,6 +68,8 @@ export async function acceptRun(db: Queryable, input: AcceptInput, limits: Accep
       input.mayStart,
       limits.maxQueued,
       limits.maxQueuedOfJob,
+      input.caller?.subject ?? null,
+      input.caller?.isOperator === false,
     ]);
     if (row !== undefined) return row;
     throw new AgentError("invalid_event", "this source and id are those of an earlier event of another type");
@@ -89,6 +93,8 @@ function refusal(error: unknown): unknown {
       );
     case "AE003":
       return new DefinitionNotStored("the definition is not stored", { cause: error });
+    case "AE004":
+      return notYours();
     default:
       return error;
   }
@@ -96,6 +102,7 @@ function refusal(error: unknown): unknown {
 
 const CLAIMED_COLUMNS = `
   run.run_id as "runId", run.job_id as "jobId", run.seq, run.attempt, run.failures,
+  run.wait_no as "waitNo",
   run.event_id as "eventId", run.request, run.definition_hash as "definitionHash",
   jobs.head_checkpoint_id as "headCheckpointId", run.traceparent`;
 

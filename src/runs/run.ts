@@ -11,6 +11,8 @@ export type ClaimedRun = {
   jobId: string;
   seq: number;
   attempt: number;
+  /** How often it has waited for a person so far. */
+  waitNo: number;
   /** Taken up from a worker whose lease ran out. */
   wasSilent?: boolean;
   /** Attempts that ended badly in a row, this one not counted. */

@@ -1,5 +1,5 @@
 import { AgentError } from "../errors/agent-error.ts";
-import { encodeStructured, outcomeEvent } from "../events/outgoing.ts";
+import { encodeStructured, type OutcomeKind, outcomeEvent } from "../events/outgoing.ts";
 import { childOf, parseTraceparent } from "../observability/traceparent.ts";
 import type { Queryable } from "../postgres/database.ts";
 import type { ClaimedRun, Outcome, RunStatus } from "./run.ts";
@@ -19,7 +19,7 @@ export type Settled = {
   runId: string;
   jobId: string;
   eventId: string;
-  kind: Outcome["kind"];
+  kind: OutcomeKind;
   /** The event's final bytes. */
   event: string;
   /** Whether earlier events of the job still wait for their delivery: this one must not pass them. */

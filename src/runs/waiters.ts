@@ -1,4 +1,5 @@
 import type { AgentError } from "../errors/agent-error.ts";
+import type { Caller } from "./owner.ts";
 import type { Settled } from "./settle.ts";
 
 /** How the wait for a run ended in this process. */
@@ -24,8 +25,9 @@ export class Waiters {
   readonly #runs = new Map<string, Set<(result: WaitResult) => void>>();
 
   /** Undefined when someone waits for this event already. */
-  take(event: { source: string; eventId: string }): Place | undefined {
-    const key = `${event.source}\0${event.eventId}`;
+  take(event: { source: string; eventId: string; caller?: Caller | undefined }): Place | undefined {
+    // Nobody takes the place of another: what a copy by someone else is worth, Postgres knows.
+    const key = `${event.source}\0${event.eventId}\0${event.caller?.subject ?? ""}`;
     if (this.#events.has(key)) return undefined;
     this.#events.add(key);
     const { promise, resolve } = withResolvers<WaitResult>();

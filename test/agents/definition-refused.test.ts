@@ -133,8 +133,6 @@ describe("what this version does not run is refused, never ignored", () => {
   it.each([
     ["scripts beside a runtime", withTool({ runtime: {}, script: "x" }), "/tool_definitions/0/script"],
     ["scripts in a runtime", withTool({ runtime: { script: "x" } }), "/tool_definitions/0/runtime/script"],
-    ["approvals of tools", withTool({ approval: true }), "/tool_definitions/0/approval"],
-    ["asking a person", withTool({ on_unknown: "ask" }), "/tool_definitions/0/on_unknown"],
     ["specialists", { nodes: [specialist, orchestrator] }, "/nodes/0"],
     ["pipelines", { nodes: [specialist, { ...specialist, name: "b" }] }, "/nodes/1"],
     ["edges", { nodes: [specialist], edges: [{ from: "START", to: "writer" }] }, "/edges/0"],

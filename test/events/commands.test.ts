@@ -15,7 +15,7 @@ describe("the type of an event", () => {
     expect(command("resume", { job_id: "a", resume: 1 })).toEqual({
       kind: "resume",
       jobId: "a",
-      data: { job_id: "a", resume: 1 },
+      resume: { resume: 1 },
     });
   });
 

@@ -242,17 +242,6 @@ describe("an event and its outcome", () => {
     for (const { data } of good) await settled(service, String(data["job_id"]));
   });
 
-  it("refuses resume with 422: this version does not take it", async () => {
-    for (const verb of ["resume"]) {
-      const event = { ...executeEvent(), type: `dev.my-platform.agent.${verb}` };
-      const reply = await postEvent(service.url, event);
-      expect([reply.status, reply.json()]).toEqual([
-        422,
-        { error: expect.objectContaining({ code: "not_supported" }) },
-      ]);
-    }
-  });
-
   it("lists jobs newest first, page by page, and by status", async () => {
     const first = (await get(`${service.url}/jobs?limit=2`)).json() as Page;
     const second = (await get(`${service.url}/jobs?limit=2&after=${first.next}`)).json() as Page;

@@ -27,6 +27,7 @@ describe("a ping", () => {
     await using database = await freshDatabase();
     const sink = await startSink();
     await leaveWork(database, 5);
+    sink.behave({ status: 202, delayMs: 400 }); // longer than it takes to see that nothing else is due
     const service = await startOn(database, { K_SINK: sink.url });
 
     const reply = await postEvent(service.url, ping);
@@ -77,7 +78,7 @@ describe("an operator at the outbox", () => {
     const lines: string[] = [];
     const print = (line: string) => void lines.push(line);
     const openDatabase = async () => serverPort(service.database, 2);
-    const code = await runCommandLine(args, { openDatabase, print, complain: print });
+    const code = await runCommandLine(args, { openDatabase, checks: async () => [], print, complain: print });
     return { code, lines };
   };
 
