@@ -32,6 +32,23 @@ export async function migrate(db: Database, extraSteps: readonly ExtraStep[] = [
   });
 }
 
+/** Which migrations are still to come, and which are of a later edition than this one. */
+export async function migrationState(db: Queryable): Promise<{ pending: string[]; unknown: string[] }> {
+  const names = (await migrationFiles()).map(({ name }) => name);
+  const [table] = await db.query<{ name: string | null }>(
+    "migrations-there",
+    "select to_regclass('migrations')::text as name",
+  );
+  const rows = table?.name
+    ? await db.query<{ name: string }>("migrate-read", "select name from migrations")
+    : [];
+  const applied = new Set(rows.map(({ name }) => name));
+  return {
+    pending: names.filter((name) => !applied.has(name)),
+    unknown: [...applied].filter((name) => !names.includes(name)),
+  };
+}
+
 /** The folder stands beside this file in the source, and beside the bundle in dist. */
 async function migrationFiles(): Promise<{ name: string; url: URL }[]> {
   const folder = new URL("./migrations/", import.meta.url);

@@ -6,12 +6,14 @@ import type { Logger } from "../observability/logger.ts";
 import { runMetrics } from "../observability/metrics.ts";
 import { isDatabaseUnavailable } from "../postgres/failures.ts";
 import { CancelWatch } from "./cancel-watch.ts";
+import { decideOverdue } from "./deadlines.ts";
 import { executeRun, type Postponed, type RunTools } from "./execute.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { NO_USAGE } from "./limits.ts";
 import { claimRuns, forgiveFailures, postponeRun } from "./repository.ts";
 import type { ClaimedRun, Outcome } from "./run.ts";
 import { type Sender, type Settled, settleRun } from "./settle.ts";
+import { type Interrupted, settleWaiting } from "./settle-waiting.ts";
 import type { Waiters } from "./waiters.ts";
 
 export type WorkerOptions = RunTools & {
@@ -145,7 +147,8 @@ export class Worker {
       this.start(run, undefined);
     }
     if (runs.length === most) this.#turnedAway = true;
-    return runs.length > 0;
+    const released = await decideOverdue(db);
+    return released || runs.length > 0;
   }
 
   async #work(run: ClaimedRun, body: unknown, abort: AbortController): Promise<void> {
@@ -158,13 +161,22 @@ export class Worker {
     }
     const { db, sender, log } = this.#options;
     crashPoint("settle: ended, not settled");
-    const settled = await whileLeased(abort.signal, () => settleRun(db, run, ended, sender));
+    const settled = await whileLeased(abort.signal, () =>
+      ended.kind === "interrupted"
+        ? settleWaiting(db, run, ended, sender)
+        : settleRun(db, run, ended, sender),
+    );
     crashPoint("settle: settled, not announced");
     const seconds = (performance.now() - startedAt) / 1000;
-    runMetrics.settled(ended.kind, seconds);
+    runMetrics.settled(settled.kind, seconds);
     this.announce(settled);
     log.info(
-      { job_id: run.jobId, run_id: run.runId, outcome: ended.kind, duration_ms: Math.round(seconds * 1000) },
+      {
+        job_id: run.jobId,
+        run_id: run.runId,
+        outcome: settled.kind,
+        duration_ms: Math.round(seconds * 1000),
+      },
       "run settled",
     );
   }
@@ -173,7 +185,7 @@ export class Worker {
     run: ClaimedRun,
     body: unknown,
     abort: AbortController,
-  ): Promise<Outcome | Postponed | "lost"> {
+  ): Promise<Outcome | Interrupted | Postponed | "lost"> {
     const { maxAttempts } = this.#options;
     // Before anything of the run is looked at: reading its definition may be what kills.
     if (run.failures >= maxAttempts && !(await this.#isForgiven(run))) {
