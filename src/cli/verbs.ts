@@ -2,11 +2,14 @@ import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import type { Database } from "../postgres/database.ts";
+import type { Check } from "./doctor.ts";
 
 /** What the composition lends to the command line. */
 export type CliTools = {
   /** The database that the service would use; the caller closes it. */
   openDatabase(): Promise<Database>;
+  /** One for each dependency that is configured. */
+  checks(): Promise<readonly Check[]>;
   print(line: string): void;
 };
 
@@ -37,6 +40,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
       print(JSON.stringify(definitionJsonSchema(), null, 2));
     },
   },
+  doctor: {
+    usage: "doctor [--json]",
+    does: "looks at each dependency that is configured, and says what to do about those that are ill",
+    run: seeDoctor,
+  },
   outbox: {
     usage: "outbox list | redrive (<event id> | --all)",
     does: "shows results that were not taken, or sends parked ones again",
@@ -47,6 +55,17 @@ export const verbs: Readonly<Record<string, Verb>> = {
     },
   },
 };
+
+async function seeDoctor(args: readonly string[], { checks, print }: CliTools): Promise<void> {
+  const asJson = args[0] === "--json";
+  if (args.length > (asJson ? 1 : 0)) throw new UsageError("doctor takes --json, or nothing");
+  const { examine, lineOf } = await import("./doctor.ts");
+  const findings = await examine(await checks());
+  const sick = findings.filter(({ ok }) => !ok).length;
+  if (asJson) print(JSON.stringify({ ok: sick === 0, checks: findings }, null, 2));
+  else for (const finding of findings) print(lineOf(finding));
+  if (sick > 0) throw new Error(`${sick} of ${findings.length} checks found a problem`);
+}
 
 const LIST_LIMIT = 1000;
 

@@ -50,7 +50,7 @@ const takeovers = new Counter({
 for (const status of ["completed", "failed"]) jobs.inc({ status }, 0);
 
 export const runMetrics = {
-  settled: (status: "completed" | "failed" | "cancelled", seconds: number): void => {
+  settled: (status: "completed" | "failed" | "cancelled" | "interrupted", seconds: number): void => {
     jobs.inc({ status });
     duration.observe(seconds);
   },
