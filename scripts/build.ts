@@ -1,38 +1,6 @@
-import { cp, rm } from "node:fs/promises";
-import { resolve } from "node:path";
 import process from "node:process";
-import { build } from "esbuild";
+import { bundle } from "./lib/bundle.ts";
 
-const root = resolve(import.meta.dirname, "..");
 // `--crash-points folder`: an edition for the tests that kill, in a place of its own.
 const [flag, folder = ""] = process.argv.slice(2);
-const forCrashTests = flag === "--crash-points";
-const dist = resolve(root, forCrashTests ? folder : "dist");
-
-/**
- * One bundle with lazy chunks: reading thousands of small files is most of an unbundled start. What
- * ships files of its own beside its code (WebAssembly, archives) stays a package.
- */
-await rm(dist, { recursive: true, force: true });
-await build({
-  absWorkingDir: root,
-  entryPoints: { main: "src/main.ts", cli: "src/cli.ts", index: "src/index.ts" },
-  outdir: dist,
-  define: forCrashTests ? {} : { "globalThis.__CRASH_POINTS__": "false" },
-  bundle: true,
-  splitting: true,
-  format: "esm",
-  platform: "node",
-  target: "node20",
-  chunkNames: "chunks/[name]-[hash]",
-  external: ["@electric-sql/pglite", "@electric-sql/pglite-prepopulatedfs", "pg-native"],
-  // Packages in CommonJS ask for `require`; an ES module has none by itself.
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
-  legalComments: "linked",
-  sourcemap: false,
-  logLevel: "warning",
-});
-// Beside the chunks: a migration is looked up next to the code that runs it.
-await cp(resolve(root, "src/postgres/migrations"), resolve(dist, "chunks/migrations"), { recursive: true });
+await bundle(flag === "--crash-points" ? { folder, crashPoints: true } : { folder: "dist" });

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { between, documents } from "../scripts/lib/documents.ts";
-import { reserved, variables } from "../src/config.ts";
+import { reserved, variables } from "../src/config/variables.ts";
 import { catalogue } from "../src/errors/catalogue.ts";
 
 const root = resolve(import.meta.dirname, "..");

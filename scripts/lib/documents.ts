@@ -1,4 +1,5 @@
-import { accepted, reserved, type Variable, variables } from "../../src/config.ts";
+import { accepted } from "../../src/config/values.ts";
+import { reserved, type Variable, variables } from "../../src/config/variables.ts";
 import { type Actor, catalogue, type ErrorCode, type ErrorKind } from "../../src/errors/catalogue.ts";
 
 /** A file that is printed from the code: all of it, or the part between its markers. */
@@ -22,7 +23,7 @@ export function between(name: string, current: string, printed: string): string 
 
 function envExample(): string {
   const lines = [
-    "# Printed from src/config.ts by `npm run docs`. Copy it to .env and uncomment what you need.",
+    "# Printed from src/config/variables.ts by `npm run docs`. Copy it to .env and uncomment what you need.",
   ];
   for (const [group, rows] of byGroup()) {
     if (group === "platform") continue; // nobody sets these by hand

@@ -1,0 +1,40 @@
+import { cp, rm } from "node:fs/promises";
+import { resolve } from "node:path";
+import { build, type Plugin } from "esbuild";
+
+const root = resolve(import.meta.dirname, "../..");
+
+/** `crashPoints`: an edition for the tests that kill. `plugins`: one for the tests that break it otherwise. */
+export type BundleOptions = { folder: string; crashPoints?: boolean; plugins?: Plugin[] };
+
+/**
+ * One bundle with lazy chunks: reading thousands of small files is most of an unbundled start. What
+ * ships files of its own beside its code (WebAssembly, archives) stays a package.
+ */
+export async function bundle({ folder, crashPoints = false, plugins = [] }: BundleOptions): Promise<void> {
+  const dist = resolve(root, folder);
+  await rm(dist, { recursive: true, force: true });
+  await build({
+    absWorkingDir: root,
+    entryPoints: { main: "src/main.ts", cli: "src/cli.ts", index: "src/index.ts" },
+    outdir: dist,
+    define: crashPoints ? {} : { "globalThis.__CRASH_POINTS__": "false" },
+    plugins,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    chunkNames: "chunks/[name]-[hash]",
+    external: ["@electric-sql/pglite", "@electric-sql/pglite-prepopulatedfs", "pg-native"],
+    // Packages in CommonJS ask for `require`; an ES module has none by itself.
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+    legalComments: "linked",
+    sourcemap: false,
+    logLevel: "warning",
+  });
+  // Beside the chunks: a migration is looked up next to the code that runs it.
+  await cp(resolve(root, "src/postgres/migrations"), resolve(dist, "chunks/migrations"), { recursive: true });
+}
