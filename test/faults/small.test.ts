@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { scenarios } from "./scenarios.ts";
+import { fromPostgres } from "./t04-partition.ts";
+import { unfencedEdition } from "./unfenced-edition.ts";
 
 /**
  * The fault suite in its smallest edition; `npm run faults` plays it at its usual size. Version skew
@@ -16,4 +18,18 @@ describe("whatever dies", () => {
     const missed = figures.filter((figure) => !figure.ok);
     expect(missed, said.join("\n")).toEqual([]);
   });
+
+  it.each(["held", "stalled"] as const)(
+    "is seen to go wrong without the fence: %s",
+    { timeout: 120_000 },
+    async (gap) => {
+      const entry = await unfencedEdition();
+
+      const figures = await fromPostgres(gap, "small", () => undefined, entry);
+
+      const missed = figures.filter((figure) => !figure.ok);
+      console.log(missed);
+      expect(missed).not.toEqual([]);
+    },
+  );
 });

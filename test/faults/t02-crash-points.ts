@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type ExecuteEvent, executeEvent, scripted } from "../support/agents.ts";
+import { callingAgent, type Interrupt, resumeEvent } from "../support/approvals.ts";
 import { freshDatabase } from "../support/databases.ts";
 import { postEvent, send } from "../support/post.ts";
 import { type Sink, startSink } from "../support/sink.ts";
@@ -61,6 +62,7 @@ async function dieAt(point: string, times: number): Promise<string[]> {
   const tools = await startToolServer();
   const common = { RUN_MAX_ATTEMPTS: "20", SINK_DEADLINE_SECONDS: "2" };
   const dying = { ...common, ...crashEnv({ at: point, notes }) };
+  await database.sql(AN_OLD_JOB); // for the retention to delete
   const start = (env: Record<string, string>) =>
     Fleet.start({ database, sinkUrl: sink.url, size: 1, env, entry });
   let fleet = await start(dying);
@@ -93,7 +95,7 @@ async function dieAt(point: string, times: number): Promise<string[]> {
       `select (select count(*)::int from agent_executor.runs where status in ('queued', 'running', 'waiting')) as live,
               (select count(*)::int from (select 1 from agent_executor.outbox group by event_id having count(*) > 1) d) as twice,
               (select count(*)::int from agent_executor.runs r where (select count(*) from agent_executor.outbox o
-                 where o.job_id = r.job_id) <> (select count(*) from agent_executor.runs s where s.job_id = r.job_id)) as odd`,
+                 where o.job_id = r.job_id and o.event not like '%.interrupted"%') <> (select count(*) from agent_executor.runs s where s.job_id = r.job_id)) as odd`,
     );
     if (Number(row?.["live"]) > 0) wrong.push(`${row?.["live"]} runs left`);
     if (Number(row?.["twice"]) > 0 || Number(row?.["odd"]) > 0) wrong.push("runs without exactly one result");
@@ -106,13 +108,20 @@ async function dieAt(point: string, times: number): Promise<string[]> {
   }
 }
 
+const AN_OLD_JOB = `
+  insert into agent_executor.jobs (job_id, last_seq, created_at) values ('old', 0, now() - interval '1 year')`;
+
 /** Execute events whose result has not come. */
 function missing(sink: Sink, expected: readonly ExecuteEvent[]): ExecuteEvent[] {
-  const come = new Set(sink.accepted().map((event) => event.causationid));
+  const ended = sink.accepted().filter((event) => !event.type.endsWith(".interrupted"));
+  const come = new Set(ended.map((event) => event.causationid));
   return expected.filter((event) => !come.has(event.id));
 }
 
-/** A little of everything: turns, tools, a batch, a first turn that fails, one that is postponed, a cancel. */
+/**
+ * A little of everything: turns, tools, a batch, a first turn that fails, one that is postponed, a cancel,
+ * a call that is approved and one whose approval comes too late.
+ */
 async function playWork(
   doors: () => readonly string[],
   toolUrl: string,
@@ -136,6 +145,17 @@ async function playWork(
     agent_definition: scripted({ content: "x", delay_ms: 60_000 }),
   });
 
+  const pay = [[{ name: "pay", args: { amount: 1 } }]];
+  const asking = executeEvent({ job_id: "asking", agent_definition: callingAgent(toolUrl, pay) });
+  const approval = { expires_in_seconds: 1, default: "approve" };
+  const forgotten = executeEvent({
+    job_id: "forgotten",
+    agent_definition: callingAgent(toolUrl, pay, { approval }),
+  });
+
+  await sendLikeBroker(forgotten, doors, { prefer: "respond-async" });
+  await post(asking);
+  await approveAll(asking, doors, sink);
   await post(first);
   await post(second);
   await post(refused);
@@ -158,7 +178,20 @@ async function playWork(
       return reply.status < 400;
     });
   }
-  return [first, second, refused, after, batched, long, postponed];
+  return [asking, forgotten, first, second, refused, after, batched, long, postponed];
+}
+
+/** Approves what a job asks, once it has asked. */
+async function approveAll(event: ExecuteEvent, doors: () => readonly string[], sink: Sink): Promise<void> {
+  const questions = () =>
+    sink
+      .accepted()
+      .filter(({ causationid, type }) => causationid === event.id && type.endsWith(".interrupted"))
+      .flatMap(({ data }) => (data as { interrupts: Interrupt[] }).interrupts); // the contract of the event
+  await until(() => questions().length > 0, { what: "the question", timeoutMs: 60_000 });
+  const decisions = questions().map(({ interrupt_id }) => ({ interrupt_id, decision: "approve" }));
+  const resume = resumeEvent(String(event.data["job_id"]), { decisions });
+  await persist(async () => (await postEvent(doors()[0] ?? "", resume, { timeoutMs: 10_000 })).status < 400);
 }
 
 async function postBatch(url: string, events: readonly ExecuteEvent[]): Promise<boolean> {

@@ -1,3 +1,4 @@
+import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ExecuteEvent, executeEvent, scripted } from "../support/agents.ts";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
@@ -19,24 +20,36 @@ import {
 import { inParallel, sendLikeBroker } from "./sender.ts";
 
 const MODES: readonly ProxyMode[] = ["half-open", "cut", "held", "delay", "trickle"];
+/** What may come between a worker and Postgres; `stalled`: the worker itself stands still, and wakes again. */
+type Gap = ProxyMode | "stalled";
 const LEASE_MS = 3000;
 const prefer = "respond-async";
 
-/** A bad link between one worker and Postgres for longer than its lease, and between all and the sink. */
+/**
+ * A bad link between one worker and Postgres for longer than its lease, a worker that stands still for
+ * so long, and a bad link between all and the sink.
+ */
 export const scenario: Scenario = {
   id: "T4",
   title: "partition of a worker from Postgres, and from the sink (Redis is not used by this version)",
   run: async (scale, say) => {
-    const modes = sized(scale, { small: MODES.slice(0, 1), usual: MODES, full: MODES });
+    const all: Gap[] = [...MODES, "stalled"];
+    const gaps = sized<Gap[]>(scale, { small: ["half-open", "stalled"], usual: all, full: all });
     const figures = await Promise.all([
-      ...modes.map((mode) => fromPostgres(mode, scale, say)),
+      ...gaps.map((gap) => fromPostgres(gap, scale, say)),
       ...(scale === "small" ? [] : [fromSink(scale, say)]),
     ]);
     return figures.flat();
   },
 };
 
-async function fromPostgres(mode: ProxyMode, scale: Scale, say: (line: string) => void): Promise<Figure[]> {
+/** `entry`: another edition of the service than the built one. */
+export async function fromPostgres(
+  gap: Gap,
+  scale: Scale,
+  say: (line: string) => void,
+  entry?: string,
+): Promise<Figure[]> {
   const atWork = sized(scale, { small: 3, usual: 8, full: 30 });
   const later = sized(scale, { small: 6, usual: 20, full: 200 });
   const rounds = sized(scale, { small: 1, usual: 1, full: 10 });
@@ -45,7 +58,8 @@ async function fromPostgres(mode: ProxyMode, scale: Scale, say: (line: string) =
   const sink = await startSink();
   const proxies = [await TcpProxy.to(database), await TcpProxy.to(database)];
   const postgresPort = (worker: number) => proxies[worker]?.port ?? 0;
-  const fleet = await Fleet.start({ database, sinkUrl: sink.url, size: 2, postgresPort });
+  const edition = entry === undefined ? {} : { entry };
+  const fleet = await Fleet.start({ database, sinkUrl: sink.url, size: 2, postgresPort, ...edition });
   const workers = [fleet.worker(0), fleet.worker(1)];
   const watched = watchEnds(workers);
   const audit = startAudit(database);
@@ -64,15 +78,25 @@ async function fromPostgres(mode: ProxyMode, scale: Scale, say: (line: string) =
       await send(event, [url]);
     });
     await until(() => running(database, atWork), { what: "runs at work", timeoutMs: 15_000 });
-    proxies[0]?.set(mode);
+    open();
     const sending = inParallel(many(later), 4, async (event, n) => {
       await delay(n * 100);
       await send(event, fleet.urls, n);
     });
     await delay(LEASE_MS + 2000);
-    proxies[0]?.set("pass");
+    heal();
     await sending;
-    say(`${mode}: healed; worker 0 wrote ${fleet.worker(0).logs.length - first} lines`);
+    say(`${gap}: healed; worker 0 wrote ${fleet.worker(0).logs.length - first} lines`);
+  }
+
+  function open(): void {
+    if (gap === "stalled") process.kill(fleet.worker(0).pid, "SIGSTOP");
+    else proxies[0]?.set(gap);
+  }
+
+  function heal(): void {
+    if (gap === "stalled") process.kill(fleet.worker(0).pid, "SIGCONT");
+    else proxies[0]?.set("pass");
   }
 
   async function send(event: ExecuteEvent, urls: string[], first = 0): Promise<void> {
@@ -99,7 +123,7 @@ async function fromPostgres(mode: ProxyMode, scale: Scale, say: (line: string) =
     exactly("samples with two live leases of a job", 0, doubles),
     exactly("runs with more than one outcome", 0, await count(database, TWO_OUTCOMES)),
     exactly("checkpoints that an old attempt wrote after a newer one", 0, await count(database, LATE_WRITES)),
-    ...(mode === "delay" ? [] : [atLeast("runs that another worker took over", atWork, takenOver)]),
+    ...(gap === "delay" ? [] : [atLeast("runs that another worker took over", atWork, takenOver)]),
     noneOf(
       "processes that ended",
       watched.flatMap(({ ended }) => ended ?? []),
@@ -110,7 +134,7 @@ async function fromPostgres(mode: ProxyMode, scale: Scale, say: (line: string) =
   await fleet.stop();
   await Promise.all([sink.close(), ...proxies.map((proxy) => proxy.close())]);
   await database[Symbol.asyncDispose]();
-  return figures.map((figure) => ({ ...figure, what: `Postgres ${mode}: ${figure.what}` }));
+  return figures.map((figure) => ({ ...figure, what: `Postgres ${gap}: ${figure.what}` }));
 }
 
 async function fromSink(scale: Scale, say: (line: string) => void): Promise<Figure[]> {

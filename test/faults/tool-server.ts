@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 
 export type ToolCall = { path: string; key: string; body: string };
 
@@ -11,6 +12,8 @@ export type ToolServer = {
   counts(): Map<string, number>;
   /** Called, and waited for, before a call is answered that came before. */
   beforeRepeat(look: (key: string) => Promise<void>): void;
+  /** From now on each call is answered so long after it came. */
+  answerAfter(ms: number): void;
   close(): Promise<void>;
 };
 
@@ -18,6 +21,8 @@ export type ToolServer = {
 export async function startToolServer(): Promise<ToolServer> {
   const calls: ToolCall[] = [];
   const seen = new Set<string>();
+  const closing = new AbortController();
+  let slowness = 0;
   let look: (key: string) => Promise<void> = async () => undefined;
   const server = createServer(async (request, response) => {
     const body = await text(request).catch(() => "");
@@ -25,6 +30,7 @@ export async function startToolServer(): Promise<ToolServer> {
     calls.push({ path: request.url ?? "", key, body });
     if (seen.has(key)) await look(key);
     seen.add(key);
+    if (slowness > 0) await delay(slowness, undefined, { signal: closing.signal }).catch(() => undefined);
     response
       .setHeader("content-type", "application/json")
       .end(JSON.stringify({ ok: true, nth: calls.length }));
@@ -37,6 +43,9 @@ export async function startToolServer(): Promise<ToolServer> {
     beforeRepeat: (next) => {
       look = next;
     },
+    answerAfter: (ms) => {
+      slowness = ms;
+    },
     counts: () => {
       const counts = new Map<string, number>();
       for (const { key } of calls) counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -44,6 +53,7 @@ export async function startToolServer(): Promise<ToolServer> {
     },
     close: () =>
       new Promise((done) => {
+        closing.abort();
         server.closeAllConnections();
         server.close(() => done());
       }),
