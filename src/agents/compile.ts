@@ -1,18 +1,13 @@
 import type { CompiledStateGraph, StateSnapshot } from "@langchain/langgraph";
 import type { AgentMiddleware } from "langchain";
-import {
-  type AgentDefinition,
-  type DefinitionLimits,
-  type NodeDefinition,
-  readDefinition,
-} from "./definition.ts";
+import { type AgentDefinition, type DefinitionLimits, readDefinition } from "./definition.ts";
 import { definitionHash } from "./definition-hash.ts";
 import type { EgressOptions } from "./egress.ts";
-import { readEgressAllow } from "./egress-allow.ts";
 import type { ModelSettings } from "./endpoints.ts";
 import { GraphCache, type GraphCacheOptions } from "./graph-cache.ts";
 import { toInput } from "./input.ts";
 import { createModel } from "./models.ts";
+import { toolsOf } from "./node-tools.ts";
 import { type RunResult, toResult } from "./result.ts";
 
 type AnyGraph = CompiledStateGraph<Record<string, unknown>, Record<string, unknown>, string>;
@@ -113,7 +108,7 @@ async function buildGraph(definition: AgentDefinition, options: AgentsOptions): 
     name: messageName(node.name),
     ...(node.system_prompt ? { systemPrompt: node.system_prompt } : {}),
   };
-  const { tools, middleware } = await toolsOf(node, definition, options);
+  const { tools, middleware } = await toolsOf(node.tools, definition.tools, options);
   const agent =
     node.type === "agent"
       ? createAgent({ ...common, tools, middleware })
@@ -124,16 +119,6 @@ async function buildGraph(definition: AgentDefinition, options: AgentsOptions): 
         });
   // Their types name every channel of either; here all graphs are driven alike.
   return agent.graph.withConfig({ callbacks: [new NoTracing()] }) as unknown as AgentGraph;
-}
-
-/** The tools that the node names, and what has to stand around their calls. */
-async function toolsOf(node: NodeDefinition, definition: AgentDefinition, { egress }: AgentsOptions) {
-  const named = definition.tools.filter(({ name }) => node.tools.includes(name));
-  if (named.length === 0) return { tools: [], middleware: [] };
-  const { createTool, throwingTools } = await import("./tools.ts");
-  const { Egress } = await import("./egress.ts");
-  const wayOut = new Egress(egress ?? { allow: readEgressAllow([]) });
-  return { tools: named.map((each) => createTool(each, wayOut)), middleware: [throwingTools()] };
 }
 
 /** The agent's name goes to the provider with each of its messages, and OpenAI refuses spaces in it. */

@@ -1,90 +1,9 @@
 import { Type } from "typebox";
+import { Model } from "./model-schema.ts";
 import { strict, text } from "./schema-parts.ts";
 import { Tool } from "./tool-schema.ts";
 
-export const PROVIDERS = ["openai", "anthropic", "scripted", "echo"] as const;
 export const NODE_TYPES = ["orchestrator", "agent", "specialist"] as const;
-
-const isProvider = (...providers: string[]) => ({
-  required: ["provider"],
-  properties: { provider: { enum: providers } },
-});
-
-const ScriptedToolCall = Type.Object(
-  {
-    name: text("Tool to call."),
-    args: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), { description: "Its arguments; default {}." }),
-    ),
-  },
-  strict,
-);
-
-export const ScriptedAnswer = Type.Object(
-  {
-    content: Type.Optional(Type.String({ description: "Text of the answer." })),
-    tool_calls: Type.Optional(Type.Array(ScriptedToolCall, { description: "Tools that the answer calls." })),
-    delay_ms: Type.Optional(
-      Type.Number({ description: "Wait before answering.", minimum: 0, maximum: 3_600_000 }),
-    ),
-    error: Type.Optional(
-      Type.Object(
-        {
-          status: Type.Integer({
-            description: "HTTP status of a failing provider.",
-            minimum: 400,
-            maximum: 599,
-          }),
-          message: Type.Optional(Type.String({ description: "What the provider says." })),
-        },
-        { ...strict, description: "Fails as a provider would that answers with this status." },
-      ),
-    ),
-  },
-  strict,
-);
-
-export const Model = Type.Object(
-  {
-    provider: Type.Optional(
-      Type.Enum(PROVIDERS, {
-        description:
-          "Who answers. `openai` also stands for any server that speaks its API (base_url). `scripted` and `echo` need no network.",
-        default: "openai",
-      }),
-    ),
-    model_name: Type.Optional(text("Name of the model at the provider.")),
-    model: Type.Optional(text("The same as model_name.")),
-    temperature: Type.Optional(Type.Number({ description: "Sampling temperature.", minimum: 0, maximum: 2 })),
-    max_tokens: Type.Optional(Type.Integer({ description: "Most tokens of one answer.", minimum: 1 })),
-    base_url: Type.Optional(
-      Type.String({
-        description: "Server of the model; must be one that the operator allows.",
-        minLength: 1,
-        maxLength: 2048,
-      }),
-    ),
-    responses: Type.Optional(
-      Type.Array(Type.Union([Type.String(), ScriptedAnswer]), {
-        description: "For `scripted`: the answers of a turn, one a model call; the last repeats.",
-        minItems: 1,
-      }),
-    ),
-    fallbacks: Type.Optional(Type.Array(Type.Unknown(), { description: "Not run yet: empty.", maxItems: 0 })),
-  },
-  {
-    ...strict,
-    description: "The model behind a node.",
-    // Only `else`: the validator reports what fails in it, but not what fails in a `then`.
-    allOf: [
-      { if: { not: isProvider("scripted") }, else: { required: ["responses"] } },
-      {
-        if: isProvider("scripted", "echo"),
-        else: { anyOf: [{ required: ["model_name"] }, { required: ["model"] }] },
-      },
-    ],
-  },
-);
 
 const settings = {
   name: Type.Optional(text("Name of the node; default its id.")),

@@ -2,15 +2,9 @@ import type { Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { checkNames } from "./definition-checks.ts";
 import { invalid, schemaProblem } from "./definition-problem.ts";
-import {
-  Definition,
-  type Limits,
-  type Model,
-  type Node,
-  type PROVIDERS,
-  type ScriptedAnswer,
-} from "./definition-schema.ts";
+import { Definition, type Limits, type Node } from "./definition-schema.ts";
 import { below, isRecord } from "./json.ts";
+import type { Model, PROVIDERS, ScriptedAnswer } from "./model-schema.ts";
 import { refuseWhatIsNotYet } from "./not-yet.ts";
 import { readTool, type ToolDefinition } from "./tool-definition.ts";
 
