@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Figure } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
 import { fromPostgres } from "./t04-partition.ts";
 import { unfencedEdition } from "./unfenced-edition.ts";
@@ -19,17 +20,18 @@ describe("whatever dies", () => {
     expect(missed, said.join("\n")).toEqual([]);
   });
 
-  it.each(["held", "stalled"] as const)(
-    "is seen to go wrong without the fence: %s",
-    { timeout: 120_000 },
-    async (gap) => {
-      const entry = await unfencedEdition();
+  it("is seen to go wrong without the fence", { timeout: 180_000 }, async () => {
+    const entry = await unfencedEdition();
+    const tries: Figure[][] = [];
 
-      const figures = await fromPostgres(gap, "small", () => undefined, entry);
+    // Whether the old attempt writes after the new one is a matter of moments: it gets three chances.
+    while (tries.length < 3 && !tries.some((figures) => figures.some(({ ok }) => !ok))) {
+      tries.push(await fromPostgres("stalled", "small", () => undefined, entry));
+    }
 
-      const missed = figures.filter((figure) => !figure.ok);
-      console.log(missed);
-      expect(missed).not.toEqual([]);
-    },
-  );
+    const missed = tries.flat().filter(({ ok }) => !ok);
+    expect(missed.map(({ what }) => what)).toContain(
+      "Postgres stalled: checkpoints that an old attempt wrote after a newer one",
+    );
+  });
 });

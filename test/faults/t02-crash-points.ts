@@ -60,7 +60,8 @@ async function dieAt(point: string, times: number): Promise<string[]> {
   const database = await freshDatabase({ mayLeak: true });
   const sink = await startSink();
   const tools = await startToolServer();
-  const common = { RUN_MAX_ATTEMPTS: "20", SINK_DEADLINE_SECONDS: "2" };
+  // A row whose process died while posting it rests for twice the time a POST may take.
+  const common = { RUN_MAX_ATTEMPTS: "20", SINK_DEADLINE_SECONDS: "2", K_SINK_TIMEOUT: "3" };
   const dying = { ...common, ...crashEnv({ at: point, notes }) };
   await database.sql(AN_OLD_JOB); // for the retention to delete
   const start = (env: Record<string, string>) =>
@@ -189,7 +190,9 @@ async function approveAll(event: ExecuteEvent, doors: () => readonly string[], s
       .filter(({ causationid, type }) => causationid === event.id && type.endsWith(".interrupted"))
       .flatMap(({ data }) => (data as { interrupts: Interrupt[] }).interrupts); // the contract of the event
   await until(() => questions().length > 0, { what: "the question", timeoutMs: 60_000 });
-  const decisions = questions().map(({ interrupt_id }) => ({ interrupt_id, decision: "approve" }));
+  // The event may have come twice, for its process may have died before it marked it as posted.
+  const asked = new Set(questions().map(({ interrupt_id }) => interrupt_id));
+  const decisions = [...asked].map((interrupt_id) => ({ interrupt_id, decision: "approve" }));
   const resume = resumeEvent(String(event.data["job_id"]), { decisions });
   await persist(async () => (await postEvent(doors()[0] ?? "", resume, { timeoutMs: 10_000 })).status < 400);
 }

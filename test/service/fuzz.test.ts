@@ -14,7 +14,7 @@ import { until } from "../support/wait.ts";
 const RUNS = Number(process.env["FUZZ_RUNS"] ?? 2000);
 const SEED = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
 const AT_ONCE = 16;
-const RESULT = /^dev\.my-platform\.agent\.(completed|failed)$/;
+const RESULT = /^dev\.my-platform\.agent\.(completed|failed|cancelled|interrupted)$/;
 
 describe("the whole service", () => {
   let service: TestService;
