@@ -51,6 +51,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
       maxBodyBytes: given.MAX_BODY_BYTES,
       bodyTimeoutSeconds: given.BODY_TIMEOUT_SECONDS,
       maxInFlightRequests: given.MAX_IN_FLIGHT_REQUESTS,
+      jobRequestsPerSecond: given.JOBS_RATE_LIMIT,
     },
     postgres: choosePostgres(given, production, found),
     sink:

@@ -56,6 +56,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     maxBodyBytes: config.server.maxBodyBytes,
     bodyTimeoutSeconds: config.server.bodyTimeoutSeconds,
     maxInFlight: config.server.maxInFlightRequests,
+    jobRequestsPerSecond: config.server.jobRequestsPerSecond,
     readiness: () => readiness(config, state.stopping ? undefined : state.connected?.db),
     metrics: () => scrape(state.connected?.db),
     readJob: async (id) => (await import("./runs/jobs.ts")).readJob((await connected()).db, id),
@@ -64,6 +65,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
     resumeJob: async (request) => void (await (await connected()).door.requestResume(request)),
     listJobs: async (filter, caller) =>
       (await import("./runs/jobs.ts")).listJobs((await connected()).db, filter, caller),
+    readRun: async (jobId, runId) =>
+      (await import("./runs/run-details.ts")).readRun((await connected()).db, jobId, runId),
+    readDefinition: async (jobId, runId) =>
+      (await import("./runs/run-details.ts")).readDefinitionOf((await connected()).db, jobId, runId),
+    retryRun: async (request) => await (await connected()).door.retry(request),
     identify: identifyBy(config.oidc, log),
     requireOwnJob: async (jobId, caller) =>
       (await import("./runs/owner.ts")).requireOwnJob((await connected()).db, jobId, caller),

@@ -13,8 +13,11 @@ import { crashPoint } from "../lifetime/crash-point.ts";
 import type { Database } from "../postgres/database.ts";
 import { asPgPool } from "./set-up.ts";
 
-/** Who writes: the run and the attempt that holds its lease. */
-export type Writer = { runId: string; attempt: number; jobId: string };
+/**
+ * Who writes: the run and the attempt that holds its lease. `goesOnFrom`: another run, which stopped
+ * for good; this one goes on from its checkpoints until it has its own.
+ */
+export type Writer = { runId: string; attempt: number; jobId: string; goesOnFrom?: string | undefined };
 
 /** The error, and the node it came from when that has an error handler. */
 const ERROR_PREFIX = "__error_";
@@ -70,14 +73,15 @@ export class RunSaver extends PostgresSaver {
    * ids follow the clocks of the processes that made them, and a clock may jump.
    */
   async newestOfThisRun(checkpointNs = ""): Promise<string | undefined> {
+    const { jobId, runId, goesOnFrom } = this.#writer;
     const [row] = await this.#db.query<{ checkpoint_id: string }>(
       "saver-newest-of-run",
       `select checkpoint_id from checkpoints
-        where thread_id = $1 and checkpoint_ns = $2 and metadata ->> 'run_id' = $3
-        order by (metadata ->> 'attempt')::integer desc, (metadata ->> 'step')::integer desc nulls last,
+        where thread_id = $1 and checkpoint_ns = $2 and metadata ->> 'run_id' in ($3, $4)
+        order by metadata ->> 'run_id' = $3 desc, (metadata ->> 'attempt')::integer desc, (metadata ->> 'step')::integer desc nulls last,
                  checkpoint_id desc
         limit 1`,
-      [this.#writer.jobId, checkpointNs, this.#writer.runId],
+      [jobId, checkpointNs, runId, goesOnFrom ?? runId],
     );
     return row?.checkpoint_id;
   }

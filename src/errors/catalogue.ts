@@ -94,6 +94,12 @@ export const catalogue = {
     means: "Somebody else decided this interrupt first (jobs API).",
     fix: "Look at the job: its run goes on with the first decision.",
   },
+  not_retryable: {
+    status: 409,
+    actor: "sender",
+    means: "The run cannot be retried: it has completed, or a later turn has begun (jobs API).",
+    fix: 'Send a new execute event, or retry from "input".',
+  },
   interrupt_closed: {
     status: 422,
     actor: "sender",

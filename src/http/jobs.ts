@@ -18,7 +18,7 @@ export type JobsOptions = {
 };
 
 const STATUSES = new Set(["queued", "running", "waiting", "completed", "failed", "cancelled"]);
-const PARAMETERS = new Set(["status", "after", "limit"]);
+const PARAMETERS = new Set(["status", "since", "until", "after", "limit"]);
 const LIMITS = { usual: 50, most: 200 };
 
 /** What became of the jobs, for people and programs. */
@@ -64,7 +64,7 @@ function asLostRace(error: unknown): never {
 }
 
 /** Nothing is nothing, which is allowed. */
-function parseJson(bytes: Buffer): unknown {
+export function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined;
   try {
     return JSON.parse(bytes.toString("utf8"));
@@ -114,5 +114,28 @@ function readFilter(query: Record<string, unknown>): JobFilter {
   if (most < 1 || most > LIMITS.most) {
     throw new AgentError("invalid_request", `limit is a number from 1 to ${LIMITS.most}`, { path: "/limit" });
   }
-  return { ...(status && { status }), ...(after && { after }), limit: most };
+  const since = readMoment("since", query["since"]);
+  const until = readMoment("until", query["until"]);
+  return {
+    ...(status && { status }),
+    ...(after && { after }),
+    ...(since && { since }),
+    ...(until && { until }),
+    limit: most,
+  };
+}
+
+/** A moment of RFC 3339 in UTC or with an offset, which Postgres and we read alike. */
+function readMoment(name: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  const isWritten =
+    typeof value === "string" &&
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)$/.test(value);
+  const moment = new Date(isWritten ? value : Number.NaN);
+  if (Number.isNaN(moment.getTime()) || moment.getUTCFullYear() < 1) {
+    throw new AgentError("invalid_request", `${name} is a moment such as 2026-01-31T12:00:00Z`, {
+      path: `/${name}`,
+    });
+  }
+  return moment.toISOString();
 }

@@ -9,6 +9,7 @@ import {
   InterruptedData,
   ResumeData,
 } from "../events/schemas.ts";
+import { runPaths } from "./openapi-runs.ts";
 import { securitySchemes, withSecurity } from "./openapi-security.ts";
 
 type Json = Record<string, unknown>;
@@ -81,6 +82,7 @@ const jobPage: Json = {
         properties: {
           job_id: { type: "string" },
           status,
+          agent: { type: "string", description: "Name in the definition." },
           accepted_at: timestamp,
           settled_at: nullable(timestamp),
         },
@@ -155,6 +157,8 @@ const postEvent: Json = {
 
 const query = (name: string, schema: Json): Json => ({ name, in: "query", schema });
 
+const jobIdParameter = { name: "job_id", in: "path", required: true, schema: { type: "string" } };
+
 const paths: Json = {
   "/": {
     post: postEvent,
@@ -178,15 +182,18 @@ const paths: Json = {
       summary: "Jobs, newest first",
       parameters: [
         query("status", status),
+        query("since", timestamp),
+        query("until", timestamp),
         query("after", { type: "string" }),
         query("limit", { type: "integer", minimum: 1, maximum: 200, default: 50 }),
       ],
       responses: {
         200: { description: "A page.", content: json(jobPage) },
-        ...refusals("invalid_request", "not_ready", "database_unavailable"),
+        ...refusals("invalid_request", "too_many_requests", "not_ready", "database_unavailable"),
       },
     },
   },
+  ...runPaths({ jobId: jobIdParameter, refusals, run }),
   "/jobs/{job_id}": {
     get: {
       summary: "One job with its runs and its result",

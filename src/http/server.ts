@@ -7,13 +7,17 @@ import { type GuardOptions, guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthPlugin } from "./health.ts";
 import { type JobsOptions, jobsPlugin } from "./jobs.ts";
 import { type MetricsOptions, metricsPlugin } from "./metrics.ts";
+import { limitRates, type RateLimitOptions } from "./rate-limit.ts";
+import { type RunsOptions, runsPlugin } from "./runs.ts";
 import { schemasPlugin } from "./schemas.ts";
 
 export type ServerOptions = EventsOptions &
   GuardOptions &
   HealthOptions &
   JobsOptions &
-  MetricsOptions & { log: Logger };
+  MetricsOptions &
+  RateLimitOptions &
+  RunsOptions & { log: Logger };
 
 const HEADERS_MS = 20_000;
 /** Longest block of headers that Node takes, and so longer than any path. */
@@ -47,10 +51,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
 
   answerErrors(app);
   guardRoutes(app, options);
+  limitRates(app, options);
   await app.register(eventsPlugin, options);
   await app.register(healthPlugin, options);
   await app.register(metricsPlugin, options);
   await app.register(jobsPlugin, options);
+  await app.register(runsPlugin, options);
   await app.register(schemasPlugin);
   return app;
 }

@@ -31,11 +31,11 @@ const REMEMBERED = 10_000;
 
 /** Stores events as runs. A definition's body crosses the wire only when its hash is not known to be stored. */
 export class Acceptor {
-  readonly #limits: AcceptLimits;
+  readonly limits: AcceptLimits;
   readonly #stored = new Set<string>();
 
   constructor(limits: AcceptLimits) {
-    this.#limits = limits;
+    this.limits = limits;
   }
 
   async accept(db: Queryable, submission: ExecuteSubmission, mayStart: boolean): Promise<AcceptedRun> {
@@ -88,7 +88,7 @@ export class Acceptor {
       mayStart,
       caller: submission.caller,
     };
-    return { accepted: await acceptRun(db, input, this.#limits), request };
+    return { accepted: await acceptRun(db, input, this.limits), request };
   }
 
   #remember(hash: string): void {

@@ -11,6 +11,7 @@ import { type CancelRequest, type CancelResult, cancelRuns } from "./cancel.ts";
 import { type Decided, type DecideRequest, decide } from "./decide.ts";
 import type { Caller } from "./owner.ts";
 import { runState } from "./repository.ts";
+import { type Retried, type RetryRequest, retryRun } from "./retry.ts";
 import { FINAL, type RunStatus } from "./run.ts";
 import type { Sender } from "./settle.ts";
 import type { Place, Waiters } from "./waiters.ts";
@@ -143,6 +144,15 @@ export class Door {
     touches(decided.runId);
     if (decided.kind === "released") this.#options.worker.wake();
     return decided;
+  }
+
+  /** A new run of what a failed one was asked. */
+  async retry(request: RetryRequest): Promise<Retried> {
+    const { db, acceptor, worker } = this.#options;
+    const retried = await retryRun(db, request, acceptor.limits);
+    crashPoint("retry: committed, not started");
+    worker.wake();
+    return retried;
   }
 
   /** The request alone, for people who look at the job afterwards. */

@@ -85,13 +85,18 @@ async function compile(run: ClaimedRun, body: unknown, { db, agents }: RunTools)
 
 /** Imported here: it brings LangGraph along, which the service must not wait for when it starts. */
 async function openSaver(
-  { runId, attempt, jobId }: ClaimedRun,
+  { runId, attempt, jobId, request }: ClaimedRun,
   db: Database,
   meter: Meter,
 ): Promise<RunSaver> {
   const { RunSaver } = await import("../checkpoints/run-saver.ts");
   const notes = () => ({ usage: meter.usage() });
-  return new RunSaver(db, { runId, attempt, jobId }, () => meter.step(), notes);
+  return new RunSaver(
+    db,
+    { runId, attempt, jobId, goesOnFrom: goesOnFrom(request) },
+    () => meter.step(),
+    notes,
+  );
 }
 
 async function drive(
@@ -103,7 +108,7 @@ async function drive(
   abort: AbortController,
 ): Promise<unknown> {
   const begun = await findBeginning(run, saver);
-  if (begun) meter.carryOver(usageNoted(begun));
+  if (begun && isOf(run, begun)) meter.carryOver(usageNoted(begun));
   // `null` goes on from the checkpoint. It is never passed on a checkpoint of another run: that
   // would hand out the other run's answer as ours.
   const input = begun ? await whatCameMeanwhile(run, db, saver) : agent.toInput(inputOf(run.request));
@@ -130,13 +135,22 @@ async function drive(
  * completed turn of the job ended, so that failed turns leave nothing behind. Gives the former, if the run had begun.
  */
 async function findBeginning(run: ClaimedRun, saver: RunSaver): Promise<CheckpointTuple | undefined> {
-  if (run.attempt > 1) {
+  if (run.attempt > 1 || goesOnFrom(run.request) !== undefined) {
     const own = await saver.newestOfThisRun();
     if (own !== undefined) return await saver.beginFrom(own);
   }
   if (run.headCheckpointId !== null) await saver.beginFrom(run.headCheckpointId);
   else if (run.seq > 1) await saver.forgetThread();
   return undefined;
+}
+
+function goesOnFrom({ retry_of: retried }: StoredRequest): string | undefined {
+  return retried?.from === "checkpoint" ? retried.run_id : undefined;
+}
+
+/** A retry goes on from the checkpoint of another run, and has limits of its own. */
+function isOf({ runId }: ClaimedRun, { metadata }: CheckpointTuple): boolean {
+  return (metadata as { run_id?: string } | undefined)?.run_id === runId;
 }
 
 /** Nothing, or the decisions of the wait behind which the run goes on. */

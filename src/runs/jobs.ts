@@ -81,32 +81,51 @@ function nameOf(body: string | null): { name?: string } {
   return typeof definition.name === "string" ? { name: definition.name } : {};
 }
 
-export type JobSummary = { job_id: string; status: RunStatus; accepted_at: Date; settled_at: Date | null };
+export type JobSummary = {
+  job_id: string;
+  status: RunStatus;
+  /** Name in the definition of the run whose status it is. */
+  agent?: string;
+  accepted_at: Date;
+  settled_at: Date | null;
+};
 
 export type JobPage = { jobs: JobSummary[]; next: string | null };
 
 /** Newest job first; the cursor is the last row's place in that order. */
 const listJobsWhere = (whose: string) => `
-  select j.job_id, run.status, j.created_at as accepted_at, run.settled_at,
+  select j.job_id, run.status, run.definition_hash as hash, j.created_at as accepted_at, run.settled_at,
          to_char(j.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as place
     from jobs j
     cross join lateral (
-      select r.status, r.settled_at from runs r where r.job_id = j.job_id
+      select r.status, r.settled_at, r.definition_hash from runs r where r.job_id = j.job_id
        order by r.status = 'queued', r.seq desc limit 1) as run
    where ($1::text is null or run.status = $1)
-     and ($2::timestamptz is null or (j.created_at, j.job_id) < ($2::timestamptz, $3::text)) and ${whose}
+     and ($2::timestamptz is null or (j.created_at, j.job_id) < ($2::timestamptz, $3::text))
+     and ($5::timestamptz is null or j.created_at >= $5) and ($6::timestamptz is null or j.created_at < $6)
+     and ${whose}
    order by j.created_at desc, j.job_id desc limit $4`;
 const LIST_JOBS = listJobsWhere("true");
 /** A text of its own, so that it gets the index by owner. */
-const LIST_OWN_JOBS = listJobsWhere("j.owner = $5");
+const LIST_OWN_JOBS = listJobsWhere("j.owner = $7");
 
-export type JobFilter = { status?: string | undefined; after?: string | undefined; limit: number };
+export type JobFilter = {
+  status?: string | undefined;
+  /** Accepted at this moment or later, and before that one. */
+  since?: string | undefined;
+  until?: string | undefined;
+  after?: string | undefined;
+  limit: number;
+};
 
 /** One page; of callers who are told apart each sees their own jobs only, but for operators. */
 export async function listJobs(db: Queryable, filter: JobFilter, caller?: Caller): Promise<JobPage> {
   const after = filter.after === undefined ? undefined : readCursor(filter.after);
-  const values = [filter.status ?? null, after?.place ?? null, after?.jobId ?? null, filter.limit + 1];
-  type Placed = JobSummary & { place: string };
+  const values = [
+    ...[filter.status ?? null, after?.place ?? null, after?.jobId ?? null, filter.limit + 1],
+    ...[filter.since ?? null, filter.until ?? null],
+  ];
+  type Placed = JobSummary & { place: string; hash: string | null };
   const rows =
     caller === undefined || caller.isOperator
       ? await db.query<Placed>("list-jobs", LIST_JOBS, values)
@@ -114,10 +133,31 @@ export async function listJobs(db: Queryable, filter: JobFilter, caller?: Caller
   const page = rows.slice(0, filter.limit);
   const last = page.at(-1);
   const more = rows.length > filter.limit && last !== undefined;
+  const names = await agentNames(db, page.map(({ hash }) => hash ?? "").filter(Boolean));
   return {
-    jobs: page.map(({ place: _, ...job }) => job),
+    jobs: page.map(({ place: _, hash, ...job }) => ({ ...job, ...names.get(hash ?? "") })),
     next: more ? writeCursor(last.place, last.job_id) : null,
   };
+}
+
+/** Definitions may be a megabyte each and never change: their names are read once. */
+const known = new Map<string, { agent?: string }>();
+const MOST_KNOWN = 5000;
+
+async function agentNames(db: Queryable, hashes: readonly string[]): Promise<typeof known> {
+  const unknown = [...new Set(hashes)].filter((hash) => !known.has(hash));
+  if (unknown.length === 0) return known;
+  if (known.size > MOST_KNOWN) known.clear();
+  const rows = await db.query<{ hash: string; body: string }>(
+    "names-of-definitions",
+    "select hash, body from definitions where hash = any($1::text[])",
+    [unknown],
+  );
+  for (const { hash, body } of rows) {
+    const { name } = nameOf(body);
+    known.set(hash, name === undefined ? {} : { agent: name });
+  }
+  return known;
 }
 
 function writeCursor(place: string, jobId: string): string {

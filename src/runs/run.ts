@@ -31,6 +31,8 @@ export type StoredRequest = {
   input_payload?: unknown;
   context?: unknown;
   limits?: unknown;
+  /** The run that this one is a retry of, and where it begins. */
+  retry_of?: { run_id: string; from: "input" | "checkpoint" };
 };
 
 export type Usage = {

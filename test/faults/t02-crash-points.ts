@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { type ExecuteEvent, executeEvent, scripted } from "../support/agents.ts";
 import { callingAgent, type Interrupt, resumeEvent } from "../support/approvals.ts";
 import { freshDatabase } from "../support/databases.ts";
-import { postEvent, send } from "../support/post.ts";
+import { get, postEvent, postJson, send } from "../support/post.ts";
 import { type Sink, startSink } from "../support/sink.ts";
 import { until } from "../support/wait.ts";
 import { crashEdition, crashEnv } from "./crash-edition.ts";
@@ -120,7 +120,7 @@ function missing(sink: Sink, expected: readonly ExecuteEvent[]): ExecuteEvent[] 
 }
 
 /**
- * A little of everything: turns, tools, a batch, a first turn that fails, one that is postponed, a cancel,
+ * A little of everything: turns, tools, a batch, a first turn that fails and is retried, one that is postponed, a cancel,
  * a call that is approved and one whose approval comes too late.
  */
 async function playWork(
@@ -160,6 +160,7 @@ async function playWork(
   await post(first);
   await post(second);
   await post(refused);
+  await retryFirstRun(doors, "refused");
   await post(after);
   await persist(() => postBatch(doors()[0] ?? "", [batched]));
   const prefer = "respond-async";
@@ -180,6 +181,15 @@ async function playWork(
     });
   }
   return [asking, forgotten, first, second, refused, after, batched, long, postponed];
+}
+
+/** Asks until somebody says that the run is retried: by its id, so that its retry is not retried in turn. */
+async function retryFirstRun(doors: () => readonly string[], job: string): Promise<void> {
+  await persist(async () => {
+    const path = `${doors()[0]}/jobs/${job}`;
+    const { runs } = (await get(path)).json() as { runs: { run_id: string }[] }; // the contract of the route
+    return (await postJson(`${path}/retry`, { run_id: runs[0]?.run_id })).status < 400;
+  });
 }
 
 /** Approves what a job asks, once it has asked. */

@@ -27,6 +27,10 @@ const cancelEvent = (job_id: string, id: string = randomUUID()) => ({
   type: "dev.my-platform.agent.cancel",
   data: { job_id },
 });
+const runIdOf = async (event: { id: string }) =>
+  (await service.database.sql("select run_id from agent_executor.runs where event_id = $1", [event.id]))[0]?.[
+    "run_id"
+  ];
 const runsOf = async (job_id: string) =>
   await service.database.sql("select status from agent_executor.runs where job_id = $1", [job_id]);
 
@@ -47,6 +51,15 @@ describe("a job that someone started", () => {
     [
       "reading of its head",
       async (e, who) => send("HEAD", `${service.url}/jobs/${e.data["job_id"]}`, undefined, await as(who)),
+    ],
+    [
+      "reading of its definition",
+      async (e, who) => get(`${service.url}/jobs/${e.data["job_id"]}/definition`, await as(who)),
+    ],
+    [
+      "reading of a run",
+      async (e, who) =>
+        get(`${service.url}/jobs/${e.data["job_id"]}/runs/${await runIdOf(e)}`, await as(who)),
     ],
     [
       "cancelling by path",

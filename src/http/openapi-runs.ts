@@ -1,0 +1,109 @@
+import type { ErrorCode } from "../errors/catalogue.ts";
+
+type Json = Record<string, unknown>;
+type Parts = { jobId: Json; run: Json; refusals: (...codes: ErrorCode[]) => Json };
+
+const timestamp = { type: "string", format: "date-time" };
+const orNull = (schema: Json): Json => ({ anyOf: [schema, { type: "null" }] });
+const json = (schema: Json): Json => ({ "application/json": { schema } });
+
+const step: Json = {
+  type: "object",
+  properties: {
+    within: {
+      type: "array",
+      items: { type: "string" },
+      description: "Nodes that lead to a graph inside the graph.",
+    },
+    step: { type: "integer" },
+    nodes: { type: "array", items: { type: "string" }, description: "What ran, side by side." },
+    attempt: { type: "integer" },
+    started_at: orNull(timestamp),
+    ended_at: timestamp,
+    tokens: { type: "integer" },
+    model_calls: { type: "integer" },
+    tool_calls: { type: "integer" },
+  },
+};
+
+const event: Json = {
+  type: "object",
+  properties: {
+    event_id: { type: "string", format: "uuid" },
+    target: { type: "string" },
+    event: { type: "object", description: "As it went out." },
+    attempts: { type: "integer" },
+    delivered_at: orNull(timestamp),
+    parked_at: orNull(timestamp),
+    last_error: orNull({ type: "string" }),
+  },
+};
+
+/** The routes of one run. */
+export function runPaths({ jobId, run, refusals }: Parts): Json {
+  const runId = { name: "run_id", in: "path", required: true, schema: { type: "string", format: "uuid" } };
+  const details = {
+    allOf: [
+      run,
+      {
+        type: "object",
+        properties: {
+          retry_of: orNull({ type: "string", format: "uuid" }),
+          definition_hash: orNull({ type: "string" }),
+          request: { type: "object", description: "What the event asked." },
+          usage: orNull({ type: "object" }),
+          events: { type: "array", items: event },
+          steps: { type: "array", items: step },
+        },
+      },
+    ],
+  };
+  const common = ["unknown_job", "too_many_requests", "not_ready", "database_unavailable"] as const;
+  return {
+    "/jobs/{job_id}/runs/{run_id}": {
+      get: {
+        summary: "One run: what came in, what it did step by step, what went out",
+        parameters: [jobId, runId],
+        responses: { 200: { description: "The run.", content: json(details) }, ...refusals(...common) },
+      },
+    },
+    "/jobs/{job_id}/definition": {
+      get: {
+        summary: "The definition of a job's newest run, or of another, as it was sent",
+        parameters: [jobId, { name: "run_id", in: "query", schema: { type: "string", format: "uuid" } }],
+        responses: {
+          200: {
+            description: "The definition and its hash.",
+            content: json({ type: "object", properties: { hash: { type: "string" }, definition: {} } }),
+          },
+          ...refusals("invalid_request", ...common),
+        },
+      },
+    },
+    "/jobs/{job_id}/retry": {
+      post: {
+        summary: "Run a failed or cancelled run again, from its input or from its last checkpoint",
+        parameters: [jobId],
+        requestBody: {
+          content: json({
+            type: "object",
+            properties: {
+              run_id: { type: "string", format: "uuid", description: "Default: the newest run." },
+              from: { type: "string", enum: ["input", "checkpoint"], default: "input" },
+            },
+          }),
+        },
+        responses: {
+          200: { description: "It was retried before; this is that run.", content: json(retried) },
+          202: { description: "The new run is queued.", content: json(retried) },
+          ...refusals("invalid_request", "run_in_progress", "not_retryable", "body_too_large", ...common),
+        },
+      },
+    },
+  };
+}
+
+const retried: Json = {
+  type: "object",
+  properties: { job_id: { type: "string" }, run_id: { type: "string", format: "uuid" } },
+};
