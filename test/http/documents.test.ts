@@ -30,7 +30,8 @@ async function routesOfTheServer(): Promise<string[]> {
     const whole = above
       .join("")
       .replace("//", "/")
-      .replace(/:jobId/, "{job_id}");
+      .replace(/:jobId/, "{job_id}")
+      .replace(/:runId/, "{run_id}");
     for (const method of methods.split(", "))
       if (method !== "HEAD") routes.push(`${method.toLowerCase()} ${whole}`);
   }
