@@ -16,6 +16,9 @@ const ROOT_FILES = new Set(["main.ts", "cli.ts", "config.ts", "index.ts", "servi
 /** Parts of config.ts and service.ts: they stand at the root as those do. */
 const ROOT_FOLDERS = new Set(["config", "service"]);
 
+/** The page for people: it runs in a browser and shares no code with the rooms. */
+const PAGE = "console";
+
 const src = resolve(import.meta.dirname, "../src");
 const floorOf = new Map(FLOORS.flatMap((rooms, floor) => rooms.map((room) => [room, floor] as const)));
 const problems: string[] = [];
@@ -36,7 +39,7 @@ function checkFile(file: string): void {
   if (rest.length === 0) {
     if (!ROOT_FILES.has(room))
       problems.push(`${where}: only ${[...ROOT_FILES].join(", ")} stand at the root`);
-  } else if (!floorOf.has(room) && !atRoot) {
+  } else if (!floorOf.has(room) && !atRoot && room !== PAGE) {
     problems.push(`${where}: "${room}" is no room of the house`);
   } else if (rest.length > 1) {
     problems.push(`${where}: rooms have no sub-folders with code`);
@@ -60,6 +63,10 @@ function checkImport(where: string, room: string, atRoot: boolean, target: strin
     return;
   }
   if (targetRoom === room) return;
+  if (room === PAGE) {
+    problems.push(`${where} imports ${target}: the page shares no code with the rooms`);
+    return;
+  }
   const own = floorOf.get(room) ?? -1;
   const other = floorOf.get(targetRoom);
   if (other === undefined) problems.push(`${where} imports ${target}, which is in no room`);

@@ -52,6 +52,8 @@ function arrange(given: Given, production: boolean, found: Findings) {
       bodyTimeoutSeconds: given.BODY_TIMEOUT_SECONDS,
       maxInFlightRequests: given.MAX_IN_FLIGHT_REQUESTS,
       jobRequestsPerSecond: given.JOBS_RATE_LIMIT,
+      console: given.CONSOLE ?? !production,
+      links: chooseLinks(given, found),
     },
     postgres: choosePostgres(given, production, found),
     sink:
@@ -92,6 +94,18 @@ function arrange(given: Given, production: boolean, found: Findings) {
       },
     },
   };
+}
+
+/** Both or neither. */
+function chooseLinks({ PUBLIC_URL: publicUrl, APPROVAL_LINK_SECRET: secret }: Given, { problems }: Findings) {
+  if (publicUrl === undefined && secret === undefined) return undefined;
+  if (publicUrl === undefined || secret === undefined) {
+    const missing = secret === undefined ? "APPROVAL_LINK_SECRET" : "PUBLIC_URL";
+    problems.push(`${missing}: missing; links to questions need PUBLIC_URL and APPROVAL_LINK_SECRET`);
+    return undefined;
+  }
+  if (secret.length < 32) problems.push("APPROVAL_LINK_SECRET: too short; 32 characters or more are needed");
+  return { publicUrl, secret };
 }
 
 function freeze<T>(value: T): T {

@@ -8,7 +8,7 @@ import { Lifetime } from "./lifetime/lifetime.ts";
 import { pause } from "./lifetime/pause.ts";
 import type { Logger } from "./observability/logger.ts";
 import { sinkTrust } from "./service/delivery.ts";
-import { identifyBy } from "./service/identity.ts";
+import { identifyBy, linksOf } from "./service/identity.ts";
 import { readiness, scrape } from "./service/probes.ts";
 import { type Connected, connectUntilDone, type Settings } from "./service/runs.ts";
 
@@ -70,6 +70,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
     readDefinition: async (jobId, runId) =>
       (await import("./runs/run-details.ts")).readDefinitionOf((await connected()).db, jobId, runId),
     retryRun: async (request) => await (await connected()).door.retry(request),
+    readInterrupt: async (jobId, interruptId) =>
+      (await import("./runs/interrupts.ts")).readInterrupt((await connected()).db, jobId, interruptId),
+    console: config.server.console,
+    ...linksOf(config),
     identify: identifyBy(config.oidc, log),
     requireOwnJob: async (jobId, caller) =>
       (await import("./runs/owner.ts")).requireOwnJob((await connected()).db, jobId, caller),

@@ -1,5 +1,5 @@
-import { cp, rm } from "node:fs/promises";
-import { resolve } from "node:path";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -35,6 +35,28 @@ export async function bundle({ folder, crashPoints = false, plugins = [] }: Bund
     sourcemap: false,
     logLevel: "warning",
   });
+  await buildPage(resolve(dist, "console/page.html"));
   // Beside the chunks: a migration is looked up next to the code that runs it.
   await cp(resolve(root, "src/postgres/migrations"), resolve(dist, "chunks/migrations"), { recursive: true });
+}
+
+/** The page as one document: its policy names the hashes of what stands in it. */
+async function buildPage(file: string): Promise<void> {
+  const source = (name: string) => readFile(resolve(root, "src/console", name), "utf8");
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: ["src/console/main.ts"],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2023",
+    write: false,
+  });
+  const script = outputFiles[0]?.text ?? "";
+  if (script.includes("</script")) throw new Error("the script of the page would end its own element");
+  const [page, style] = await Promise.all([source("page.html"), source("page.css")]);
+  const whole = page.replace("/* style */", () => style).replace("/* script */", () => script);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, whole);
 }

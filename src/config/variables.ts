@@ -49,6 +49,9 @@ const service = {
   MAX_BODY_BYTES: integer(1_048_576, 65_536, 104_857_600, "Largest request body; above it 413."),
   BODY_TIMEOUT_SECONDS: integer(30, 1, 600, "Time for a request body to arrive; after it 408."),
   MAX_IN_FLIGHT_REQUESTS: integer(512, 1, 100_000, "Requests held open at once; above it 429."),
+  CONSOLE: flag("Serves the page at /console.", "`true`; in production `false`"),
+  PUBLIC_URL: text("Where people reach this service; needed for links to questions.", undefined, URL_ONLY),
+  APPROVAL_LINK_SECRET: secret("Key of those links, 32 characters or more, the same in all processes."),
   JOBS_RATE_LIMIT: integer(100, 0, 100_000, "Requests to /jobs a second and caller; above it 429, 0 = any."),
   SHUTDOWN_GRACE_SECONDS: integer(25, 0, 3600, "Time for running work to end after SIGTERM."),
 };

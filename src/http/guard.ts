@@ -13,6 +13,8 @@ declare module "fastify" {
 export type GuardOptions = {
   /** Verifies a bearer token. Absent: everyone may do everything. */
   identify?: ((token: string) => Promise<Caller>) | undefined;
+  /** Absent: there are no links. */
+  identifyLink?: ((token: string) => Promise<Caller | undefined>) | undefined;
   /** Throws unless the job is there and the caller's. */
   requireOwnJob: (jobId: string, caller: Caller) => Promise<void>;
 };
@@ -29,16 +31,34 @@ export const OPEN: ReadonlySet<string> = new Set([
 
 /** Here `runs` decides too: a question may ask people who do not own the job. */
 const DECIDED_INSIDE = new Set(["POST /jobs/:jobId/resume"]);
+/** All that a link opens. */
+const OF_LINKS = new Set([
+  "GET /console",
+  "GET /jobs/:jobId/interrupts/:interruptId",
+  "POST /jobs/:jobId/resume",
+]);
 
 /**
  * Lets in who has a token, before anything of a body is read; and to a job's own routes only whom the
  * job belongs to. Events name their job in the body: for them `runs` decides, where it stores them.
  */
-export function guardRoutes(app: FastifyInstance, { identify, requireOwnJob }: GuardOptions): void {
+export function guardRoutes(app: FastifyInstance, options: GuardOptions): void {
+  const { identify, identifyLink, requireOwnJob } = options;
   app.decorateRequest("caller", undefined);
+  if (identifyLink !== undefined) {
+    app.addHook("onRequest", async (request) => {
+      const token = bearerOf(request) ?? linkOf(request);
+      const caller = token === undefined ? undefined : await identifyLink(token);
+      if (caller === undefined) return;
+      if (!OF_LINKS.has(nameOf(request)) || !isAbout(caller, request)) {
+        throw new AgentError("forbidden", "the link is for one question only");
+      }
+      request.caller = caller;
+    });
+  }
   if (identify === undefined) return;
   app.addHook("onRequest", async (request, reply) => {
-    if (request.is404 || OPEN.has(nameOf(request))) return;
+    if (request.is404 || OPEN.has(nameOf(request)) || request.caller?.link !== undefined) return;
     const token = bearerOf(request);
     try {
       if (token === undefined) throw new AgentError("unauthenticated", "a bearer token is needed");
@@ -55,6 +75,19 @@ export function guardRoutes(app: FastifyInstance, { identify, requireOwnJob }: G
       await requireOwnJob(checkedId(jobId), request.caller);
     }
   });
+}
+
+/** A browser that opens a page can send no header. */
+function linkOf({ routeOptions, query }: FastifyRequest): string | undefined {
+  if (routeOptions.url !== "/console") return undefined;
+  const { link } = query as { link?: unknown };
+  return typeof link === "string" ? link : undefined;
+}
+
+function isAbout({ link }: Caller, { params }: FastifyRequest): boolean {
+  const { jobId, interruptId } = params as { jobId?: string; interruptId?: string };
+  const isJob = jobId === undefined || jobId === link?.jobId;
+  return isJob && (interruptId === undefined || interruptId.toLowerCase() === link?.interruptId);
 }
 
 /** The route as it was registered, so that no spelling of a path leads around us. */

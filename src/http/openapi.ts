@@ -9,6 +9,7 @@ import {
   InterruptedData,
   ResumeData,
 } from "../events/schemas.ts";
+import { linkPaths } from "./openapi-links.ts";
 import { runPaths } from "./openapi-runs.ts";
 import { securitySchemes, withSecurity } from "./openapi-security.ts";
 
@@ -194,6 +195,7 @@ const paths: Json = {
     },
   },
   ...runPaths({ jobId: jobIdParameter, refusals, run }),
+  ...linkPaths({ jobId: jobIdParameter, refusals }),
   "/jobs/{job_id}": {
     get: {
       summary: "One job with its runs and its result",

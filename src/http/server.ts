@@ -1,20 +1,24 @@
 import Fastify, { type FastifyInstance, LogController } from "fastify";
 import type { Logger } from "../observability/logger.ts";
 import { answerBrokenLine } from "./broken-line.ts";
+import { type ConsoleOptions, consolePlugin } from "./console.ts";
 import { answerErrors, answerUnroutable } from "./errors.ts";
 import { type EventsOptions, eventsPlugin } from "./events.ts";
 import { type GuardOptions, guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthPlugin } from "./health.ts";
 import { type JobsOptions, jobsPlugin } from "./jobs.ts";
+import { type LinkRoutesOptions, linksPlugin } from "./link-routes.ts";
 import { type MetricsOptions, metricsPlugin } from "./metrics.ts";
 import { limitRates, type RateLimitOptions } from "./rate-limit.ts";
 import { type RunsOptions, runsPlugin } from "./runs.ts";
 import { schemasPlugin } from "./schemas.ts";
 
 export type ServerOptions = EventsOptions &
+  ConsoleOptions &
   GuardOptions &
   HealthOptions &
   JobsOptions &
+  LinkRoutesOptions &
   MetricsOptions &
   RateLimitOptions &
   RunsOptions & { log: Logger };
@@ -57,6 +61,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(metricsPlugin, options);
   await app.register(jobsPlugin, options);
   await app.register(runsPlugin, options);
+  await app.register(linksPlugin, options);
+  await app.register(consolePlugin, options);
   await app.register(schemasPlugin);
   return app;
 }

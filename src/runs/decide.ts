@@ -75,7 +75,7 @@ export async function decide(db: Database, request: DecideRequest): Promise<Deci
     const rows = await interruptsOf(tx, request).catch((error) => {
       throw byGuest ? notYours() : error; // what there is and what not is not theirs to know
     });
-    if (byGuest && !rows.every(({ question }) => caller && isAsked(question, caller))) throw notYours();
+    if (byGuest && !rows.every((row) => caller && mayDecide(row, caller))) throw notYours();
     const decisions =
       "resume" in request.resume ? [asDecision(rows, request.resume.resume)] : request.resume.decisions;
     let written = 0;
@@ -90,6 +90,13 @@ export async function decide(db: Database, request: DecideRequest): Promise<Deci
     if (released) return { kind: "released", status: "queued", ...run };
     return { kind: written === 0 ? "nothing" : "open", status: runStatus, ...run };
   });
+}
+
+/** Who has a link was asked by whoever made it; else the question itself says whom it asks. */
+function mayDecide({ interruptId, digest, question }: Row, caller: Caller): boolean {
+  const { link } = caller;
+  if (link !== undefined) return link.interruptId === interruptId && link.argsDigest === digest;
+  return isAsked(question, caller);
 }
 
 /** Lets a run go on whose questions are all answered. */

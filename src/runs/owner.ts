@@ -11,11 +11,14 @@ export type Caller = {
   readonly groups: readonly string[];
   /** May see and touch every job. */
   readonly isOperator: boolean;
+  /** Comes by a link, which is good for this question of this job and nothing else. */
+  readonly link?: { readonly jobId: string; readonly interruptId: string; readonly argsDigest: string };
 };
 
 /** A job belongs to the subject that started it. One without an owner belongs to the operators. */
 export function isOwner(owner: string | null, caller: Caller | undefined): boolean {
-  return caller === undefined || caller.isOperator || owner === caller.subject;
+  if (caller === undefined || caller.isOperator) return true;
+  return caller.link === undefined && owner === caller.subject;
 }
 
 export function requireOwner(owner: string | null, caller: Caller | undefined): void {

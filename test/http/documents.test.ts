@@ -31,7 +31,8 @@ async function routesOfTheServer(): Promise<string[]> {
       .join("")
       .replace("//", "/")
       .replace(/:jobId/, "{job_id}")
-      .replace(/:runId/, "{run_id}");
+      .replace(/:runId/, "{run_id}")
+      .replace(/:interruptId/, "{interrupt_id}");
     for (const method of methods.split(", "))
       if (method !== "HEAD") routes.push(`${method.toLowerCase()} ${whole}`);
   }
