@@ -3,9 +3,12 @@ export class Silence {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #seconds: number;
+  readonly #onEnd: () => void;
 
-  constructor(seconds: number) {
+  /** `onEnd` hears, possibly more than once, that nothing more is waited for. */
+  constructor(seconds: number, onEnd: () => void) {
     this.#seconds = seconds;
+    this.#onEnd = onEnd;
     this.#timer = setTimeout(() => this.#controller.abort(), seconds * 1000).unref();
   }
 
@@ -19,6 +22,7 @@ export class Silence {
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#onEnd();
   }
 
   /**
