@@ -28,7 +28,11 @@ export async function tryOnce(
   const silence = new Silence(options.silenceSeconds, end);
   const signal = AbortSignal.any([silence.signal, ...(ours ? [ours] : [])]);
   // A body that nobody reads any more would keep its place for good.
-  signal.addEventListener("abort", () => silence.end(), { once: true });
+  const stop = () => {
+    if (!ours?.aborted) outcome = "unavailable";
+    silence.end();
+  };
+  signal.addEventListener("abort", stop, { once: true });
   const unavailable = (error: unknown): unknown => {
     if (ours?.aborted) return error;
     outcome = "unavailable";
@@ -39,7 +43,7 @@ export async function tryOnce(
   };
   try {
     const response = await fetch(url, { ...init, signal, redirect: "manual" });
-    outcome = outcomeOf(response.status);
+    outcome = outcomeOf(response);
     const body = watched(response, { silence, endMark: endMarkOf(url, response), fail: unavailable });
     return isWhole(body) ? await wholeAnswer(body) : body;
   } catch (error) {
@@ -50,8 +54,11 @@ export async function tryOnce(
   }
 }
 
-function outcomeOf(status: number): CallOutcome {
-  if (status < 300) return "ok";
+/** What the type of an answer must be; anything else is no answer of a model. */
+export const ANSWER_TYPES = /json|event-stream/;
+
+function outcomeOf({ status, ok, headers }: Response): CallOutcome {
+  if (ok && ANSWER_TYPES.test(headers.get("content-type") ?? "")) return "ok";
   return isPassing(status) ? "unavailable" : "refused";
 }
 

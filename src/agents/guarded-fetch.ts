@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { AgentError } from "../errors/agent-error.ts";
 import { withoutKey } from "./answer-body.ts";
-import { type AttemptOptions, tryOnce } from "./attempt.ts";
+import { ANSWER_TYPES, type AttemptOptions, tryOnce } from "./attempt.ts";
 import { isWithin } from "./endpoints.ts";
 import { isPassing, notAModel, retryAfterSeconds } from "./model-errors.ts";
 
@@ -59,7 +59,7 @@ async function settle(attempt: Response | AgentError, key: string): Promise<Resp
   const { status, headers } = attempt;
   const type = headers.get("content-type") ?? "nothing";
   if (status >= 400) return await withoutKey(attempt, key);
-  if (attempt.ok && /json|event-stream/.test(type)) return attempt;
+  if (attempt.ok && ANSWER_TYPES.test(type)) return attempt;
   await attempt.body?.cancel();
   const why = attempt.ok ? `answered with ${type.slice(0, 60)}: is base_url right?` : `answered ${status}`;
   const hint = status >= 300 ? ", and redirects are not followed" : "";

@@ -65,12 +65,12 @@ export function watched(response: Response, { silence, endMark, fail }: Watch): 
           tail = Buffer.concat([tail, value]).subarray(-TAIL_BYTES);
           return controller.enqueue(value);
         }
-        silence.end();
         if (endMark !== undefined && !tail.includes(endMark)) controller.error(fail(new EndedEarly()));
         else controller.close();
-      } catch (error) {
         silence.end();
-        controller.error(fail(error));
+      } catch (error) {
+        controller.error(fail(error)); // before the end: whoever counts hears how it ended
+        silence.end();
       }
     },
     async cancel(reason) {

@@ -10,7 +10,7 @@ export type ModelReply =
   | {
       content?: string;
       tool_calls?: ToolCall[];
-      usage?: { input_tokens: number; output_tokens: number };
+      usage?: { input_tokens: number; output_tokens: number; cached_tokens?: number };
       delay_ms?: number;
       /** 400 and more: an error body in the dialect's shape. 3xx: give `headers.location`. */
       status?: number;
@@ -117,6 +117,7 @@ async function answer(
   const full = { content: "", tool_calls: [], ...reply, model: String(request.json["model"]) };
   const usage = {
     input: reply.usage?.input_tokens ?? Math.ceil(request.body.length / 4),
+    cached: reply.usage?.cached_tokens ?? 0,
     output: reply.usage?.output_tokens ?? Math.ceil(full.content.length / 4) + 1,
   };
   if (request.json["stream"] !== true) return sendJson(response, 200, dialect.whole(full, usage), headers);
