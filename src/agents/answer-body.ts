@@ -1,5 +1,6 @@
 import { AgentError } from "../errors/agent-error.ts";
 import { NO_KEY } from "./endpoints.ts";
+import { isJson } from "./event-check.ts";
 
 const MAX_ERROR_CHARS = 16_384;
 /** Far above what a model says in one go; below what would take the process down. */
@@ -29,15 +30,6 @@ async function readText(response: Response, most: number): Promise<string> {
     if (text.length > most) break;
   }
   return text;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Length and encoding were those of the body that is replaced. */

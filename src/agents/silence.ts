@@ -1,3 +1,5 @@
+import { EventCheck } from "./event-check.ts";
+
 /** A clock that aborts when nothing has been heard for so long. */
 export class Silence {
   readonly #controller = new AbortController();
@@ -32,6 +34,7 @@ export class Silence {
   explain(error: unknown): string {
     if (this.#controller.signal.aborted) return `was silent for ${this.#seconds} s`;
     if (error instanceof EndedEarly) return "ended its answer too early";
+    if (error instanceof Garbled) return "sent an event that is no JSON";
     const code = codeOf(error);
     return code === undefined ? "cut the connection" : `could not be reached (${code})`;
   }
@@ -56,12 +59,14 @@ export function watched(response: Response, { silence, endMark, fail }: Watch): 
   }
   const reader = response.body.getReader();
   let tail = Buffer.alloc(0);
+  const events = endMark === undefined ? undefined : new EventCheck();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const { done, value } = await reader.read();
         silence.heard();
         if (!done) {
+          if (events?.isSound(value) === false) throw new Garbled();
           tail = Buffer.concat([tail, value]).subarray(-TAIL_BYTES);
           return controller.enqueue(value);
         }
@@ -71,6 +76,7 @@ export function watched(response: Response, { silence, endMark, fail }: Watch): 
       } catch (error) {
         controller.error(fail(error)); // before the end: whoever counts hears how it ended
         silence.end();
+        reader.cancel().catch(() => undefined);
       }
     },
     async cancel(reason) {
@@ -83,6 +89,7 @@ export function watched(response: Response, { silence, endMark, fail }: Watch): 
 }
 
 class EndedEarly extends Error {}
+class Garbled extends Error {}
 
 /** `ECONNREFUSED` and the like stand on the error, on its cause, or on one of several causes. */
 function codeOf(error: unknown): string | undefined {

@@ -5,6 +5,8 @@ import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { agentsWith, nodeWith, runOnce, settingsWith } from "./support.ts";
 
 const KEY = "sk-real-0123456789";
+/** A handler of LangGraph's kind that makes models stream although the graph is only invoked. */
+const STREAMED = { callbacks: [{ lc_prefer_streaming: true, handleLLMNewToken: () => undefined }] };
 let server: ModelServer;
 beforeAll(async () => {
   server = await startModelServer({ apiKey: KEY });
@@ -169,6 +171,7 @@ describe.each(["openai", "anthropic"])("a failure of %s", (provider) => {
 
   it.each([
     ["silence before the answer", { hang: true }, "was silent for 0.2 s"],
+    ["an error event", { content: "a b c d", midway: "error" }, "Overloaded"],
     ["a cut connection", { content: "a b c d", midway: "cut" }, "could not be reached (UND_ERR_SOCKET)"],
   ] as const)("that is %s may pass", async (_, reply, words) => {
     server.reply([reply]);
@@ -185,6 +188,27 @@ describe.each(["openai", "anthropic"])("a failure of %s", (provider) => {
       expect(error).toMatchObject({ code: "model_unavailable" });
     },
   );
+
+  it.each([
+    ["an answer", "application/json", '{"choices": [}', {}, "an answer that is no JSON"],
+    [
+      "an event",
+      "text/event-stream",
+      'data: {"choices": [}\n\ndata: [DONE]\n\n',
+      STREAMED,
+      "an event that is no JSON",
+    ],
+  ] as const)("that is %s of garbage may pass", async (_, type, body, config, words) => {
+    server.reply([{ raw: { type, body } }]);
+    const error = await failureOf(provider, { maxRetries: 0 }, config);
+    expect(error).toMatchObject({ code: "model_unavailable" });
+    expect(error?.message).toContain(words);
+  });
+
+  it("in the middle of an answer in one piece is made up for by another try", async () => {
+    server.reply([{ raw: { type: "application/json", body: '{"half":' } }, "Whole."]);
+    expect((await runOnce(await agentOf(provider), "Hi")).output).toBe("Whole.");
+  });
 
   it("of the network may pass", async () => {
     const nobody = { apiKey: KEY, baseUrl: "http://127.0.0.1:9" };
@@ -210,6 +234,3 @@ describe.each(["openai", "anthropic"])("a failure of %s", (provider) => {
     expect(performance.now() - started).toBeLessThan(2_000);
   });
 });
-
-/** A handler of LangGraph's kind that makes models stream although the graph is only invoked. */
-const STREAMED = { callbacks: [{ lc_prefer_streaming: true, handleLLMNewToken: () => undefined }] };
