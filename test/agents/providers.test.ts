@@ -114,6 +114,15 @@ describe.each(["openai", "anthropic"])("an agent whose model is of %s", (provide
     expect(server.requests).toHaveLength(2); // the second carries the name of the first answer
   });
 
+  it("waits until the date that it is told", async () => {
+    const date = new Date(Date.now() + 2000).toUTCString(); // of whole seconds: 1 to 2 s from now
+    server.reply([{ status: 429, headers: { "retry-after": date } }, "At last."]);
+    const agent = await agentOf(provider);
+    const started = performance.now();
+    expect((await runOnce(agent, "Hi")).output).toBe("At last.");
+    expect(performance.now() - started).toBeGreaterThan(700);
+  });
+
   it("tries again what may pass, and waits as it is told", async () => {
     server.reply([{ status: 503 }, { status: 429, headers: { "retry-after": "0" } }, "At last."]);
     const result = await runOnce(await agentOf(provider, {}, { maxRetries: 2 }), "Hi");
