@@ -12,6 +12,13 @@ export type AttemptOptions = {
   called(outcome: CallOutcome): void;
 };
 
+const silences = new WeakSet<AgentError>();
+
+/** Whether a try ended because nothing was heard for so long. */
+export function wasSilence(failure: AgentError): boolean {
+  return silences.has(failure);
+}
+
 /** The response, or the error of a request that did not get through. An abort of the caller is thrown. */
 export async function tryOnce(
   url: URL,
@@ -49,8 +56,9 @@ export async function tryOnce(
   } catch (error) {
     const failure = error instanceof AgentError ? error : unavailable(error);
     silence.end();
-    if (failure instanceof AgentError) return failure;
-    throw failure;
+    if (!(failure instanceof AgentError)) throw failure;
+    if (silence.signal.aborted) silences.add(failure);
+    return failure;
   }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { AgentError } from "../errors/agent-error.ts";
 import { withoutKey } from "./answer-body.ts";
-import { ANSWER_TYPES, type AttemptOptions, tryOnce } from "./attempt.ts";
+import { ANSWER_TYPES, type AttemptOptions, tryOnce, wasSilence } from "./attempt.ts";
 import { isWithin } from "./endpoints.ts";
 import { isPassing, notAModel, retryAfterSeconds } from "./model-errors.ts";
 
@@ -47,7 +47,8 @@ export function guardedFetch(options: GuardOptions): typeof globalThis.fetch {
 /** How long to wait before the next try, or undefined when there shall be none. */
 function secondsBefore(retry: number, attempt: Response | AgentError): number | undefined {
   const backOff = 0.5 * 2 ** retry * (0.75 + Math.random() / 4);
-  if (attempt instanceof AgentError) return backOff;
+  // Three silences would use up a run's time before its fallback, or another process, had a turn.
+  if (attempt instanceof AgentError) return wasSilence(attempt) ? undefined : backOff;
   const { status, headers } = attempt;
   if (!isPassing(status) || headers.get("x-should-retry") === "false") return undefined;
   const asked = retryAfterSeconds(headers) ?? backOff;

@@ -34,7 +34,3 @@ export const UNIVERSAL = {
 export type UniversalProvider = keyof typeof UNIVERSAL;
 
 export const UNIVERSAL_PROVIDERS = Object.keys(UNIVERSAL) as UniversalProvider[]; // the keys written above
-
-export function isUniversal(provider: string): provider is UniversalProvider {
-  return Object.hasOwn(UNIVERSAL, provider);
-}

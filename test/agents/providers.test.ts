@@ -214,6 +214,14 @@ describe.each(["openai", "anthropic"])("a failure of %s", (provider) => {
     expect(error?.message).toContain(words);
   });
 
+  it("that is silence is not waited for a second time", async () => {
+    server.reply([{ hang: true }]);
+    expect(await failureOf(provider, { silenceSeconds: 0.3, maxRetries: 2 })).toMatchObject({
+      code: "model_unavailable",
+    });
+    expect(server.requests).toHaveLength(1);
+  });
+
   it("in the middle of an answer in one piece is made up for by another try", async () => {
     server.reply([{ raw: { type: "application/json", body: '{"half":' } }, "Whole."]);
     expect((await runOnce(await agentOf(provider), "Hi")).output).toBe("Whole.");
