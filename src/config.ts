@@ -76,6 +76,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
       openai: { apiKey: given.OPENAI_API_KEY, baseUrl: given.OPENAI_BASE_URL },
       anthropic: { apiKey: given.ANTHROPIC_API_KEY, baseUrl: given.ANTHROPIC_BASE_URL },
       baseUrls: given.MODEL_BASE_URLS,
+      maxConcurrent: given.MODEL_MAX_CONCURRENT,
       allowOffline: given.ALLOW_OFFLINE_MODELS ?? !production,
     },
     tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them

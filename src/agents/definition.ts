@@ -18,6 +18,7 @@ export type ModelDefinition = Omit<SentModel, "provider" | "model" | "fallbacks"
   provider: Provider;
   /** Where the model stands in the definition as it was sent, for messages about it. */
   path: string;
+  fallbacks?: readonly ModelDefinition[];
 };
 
 export type NodeDefinition = {
@@ -95,12 +96,19 @@ function readNode({ config = {}, ...flat }: SentNode, path: string): NodeDefinit
 }
 
 function readModel(sent: SentModel, path: string): ModelDefinition {
-  const { provider = "openai", model, model_name = model, fallbacks: _none, ...rest } = sent;
+  const { provider = "openai", model, model_name = model, fallbacks: sentFallbacks = [], ...rest } = sent;
+  const fallbacks = sentFallbacks.map((each, i) => readModel(each, `${path}/fallbacks/${i}`));
   if (model !== undefined && model !== model_name) {
     throw invalid("model and model_name are two names for one thing, but they differ: send one", path);
   }
   if (rest.responses !== undefined && provider !== "scripted") {
     throw invalid(`responses are for provider "scripted"; this one is "${provider}"`, `${path}/responses`);
   }
-  return { ...rest, provider, path, ...(model_name === undefined ? {} : { model_name }) };
+  return {
+    ...rest,
+    provider,
+    path,
+    ...(fallbacks.length === 0 ? {} : { fallbacks }),
+    ...(model_name === undefined ? {} : { model_name }),
+  };
 }

@@ -1,4 +1,6 @@
 import { AgentError } from "../errors/agent-error.ts";
+import type { Gate } from "./gate.ts";
+import type { ModelWatch } from "./model-watch.ts";
 
 export type ProviderSettings = { apiKey?: string | undefined; baseUrl?: string | undefined };
 
@@ -13,6 +15,9 @@ export type ModelSettings = {
   silenceSeconds?: number;
   /** How often a request that failed for a passing reason is sent again; default 2. */
   maxRetries?: number;
+  /** Caps the requests that are under way to each provider's server; the same one at every call. */
+  gate?: Gate;
+  watch?: ModelWatch;
 };
 
 export type HostedProvider = keyof ModelSettings["providers"];

@@ -14,12 +14,69 @@ export function modelError(
   const code = isPassing(status) ? "model_unavailable" : "model_refused";
   const words = said === "" ? "" : `: ${cutToBytes(withoutKeys(said), MAX_SAID_BYTES)}`;
   const { cause, retryAfterSeconds: seconds } = details;
-  return new AgentError(code, `the model provider answered ${status}${words}`, {
+  const error = new AgentError(code, `the model provider answered ${status}${words}`, {
     cause,
     ...(seconds === undefined
       ? {}
       : { retryAfterSeconds: Math.min(Math.ceil(seconds), MAX_RETRY_AFTER_SECONDS) }),
   });
+  if (isOfOneAnswer(status, said)) ofOneModel.add(error);
+  return error;
+}
+
+/** Refusals that say something of a provider, a key or a model, and not of what was asked. */
+const ofOneModel = new WeakSet<AgentError>();
+
+function isOfOneAnswer(status: number, said: string): boolean {
+  return [401, 403, 404, 413].includes(status) || (status === 400 && TOO_LONG.test(said));
+}
+
+/** How the providers say that the input is longer than the model's window. */
+const TOO_LONG =
+  /context_length_exceeded|maximum context length|exceeds? the context window|prompt is too long|input tokens exceed/i;
+
+/**
+ * Whether another model may answer where this one failed. A request that is wrong in itself is
+ * wrong everywhere: it is not sent to one provider after the other.
+ */
+export function isOfOneModel(thrown: unknown): boolean {
+  const error = describeModelError(thrown);
+  if (error === undefined) return false;
+  return error.code === "model_unavailable" || error.code === "missing_credentials" || ofOneModel.has(error);
+}
+
+/** A refusal by a server that is none of a model: redirects, pages for people. */
+export function notAModel(message: string): AgentError {
+  const error = new AgentError("model_refused", message);
+  ofOneModel.add(error);
+  return error;
+}
+
+/** What the client of a provider that we have no file for threw: each has its own errors. */
+export function describeForeignError(thrown: unknown, provider: string): unknown {
+  const known = describeModelError(thrown);
+  if (known !== undefined || !(thrown instanceof Error) || [...causesOf(thrown)].some(isAbort))
+    return known ?? thrown;
+  const status = [...causesOf(thrown)].map(statusIn).find((each) => each !== undefined);
+  if (status !== undefined) return modelError(status, thrown.message, { cause: thrown });
+  const words = cutToBytes(withoutKeys(thrown.message), MAX_SAID_BYTES);
+  return new AgentError("model_unavailable", `provider "${provider}" did not answer: ${words}`, {
+    cause: thrown,
+  });
+}
+
+/** Where the clients put the HTTP status: AWS in its metadata, others on the error or on a response. */
+function statusIn(error: object): number | undefined {
+  for (const key of ["status", "statusCode", "httpStatusCode", "code"] as const) {
+    const value: unknown = Reflect.get(error, key);
+    if (typeof value === "number" && value >= 400 && value <= 599) return value;
+  }
+  for (const key of ["response", "$metadata"]) {
+    const inner: unknown = Reflect.get(error, key);
+    const found = typeof inner === "object" && inner !== null ? statusIn(inner) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /**
@@ -97,6 +154,6 @@ const KEYS = [
   /\b(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{28,}\b/gi,
 ];
 
-function withoutKeys(text: string): string {
+export function withoutKeys(text: string): string {
   return KEYS.reduce((safe, pattern) => safe.replace(pattern, "[redacted]"), text);
 }

@@ -1,7 +1,9 @@
 import { Type } from "typebox";
 import { strict, text } from "./schema-parts.ts";
+import { UNIVERSAL_PROVIDERS } from "./universal-providers.ts";
 
-export const PROVIDERS = ["openai", "anthropic", "scripted", "echo"] as const;
+export const PROVIDERS = ["openai", "anthropic", "scripted", "echo", ...UNIVERSAL_PROVIDERS] as const;
+const MAX_FALLBACKS = 5;
 
 const isProvider = (...providers: string[]) => ({
   required: ["provider"],
@@ -42,44 +44,57 @@ export const ScriptedAnswer = Type.Object(
   strict,
 );
 
+const settings = {
+  provider: Type.Optional(
+    Type.Enum(PROVIDERS, {
+      description:
+        "Who answers. `openai` also stands for any server that speaks its API (base_url). `scripted` and `echo` need no network. The others need their package in the image.",
+      default: "openai",
+    }),
+  ),
+  model_name: Type.Optional(text("Name of the model at the provider.")),
+  model: Type.Optional(text("The same as model_name.")),
+  temperature: Type.Optional(Type.Number({ description: "Sampling temperature.", minimum: 0, maximum: 2 })),
+  max_tokens: Type.Optional(Type.Integer({ description: "Most tokens of one answer.", minimum: 1 })),
+  base_url: Type.Optional(
+    Type.String({
+      description: "Server of the model; must be one that the operator allows.",
+      minLength: 1,
+      maxLength: 2048,
+    }),
+  ),
+  responses: Type.Optional(
+    Type.Array(Type.Union([Type.String(), ScriptedAnswer]), {
+      description: "For `scripted`: the answers of a turn, one a model call; the last repeats.",
+      minItems: 1,
+    }),
+  ),
+};
+
+const rules = {
+  ...strict,
+  // Only `else`: the validator reports what fails in it, but not what fails in a `then`.
+  allOf: [
+    { if: { not: isProvider("scripted") }, else: { required: ["responses"] } },
+    {
+      if: isProvider("scripted", "echo"),
+      else: { anyOf: [{ required: ["model_name"] }, { required: ["model"] }] },
+    },
+  ],
+};
+
+const Fallback = Type.Object(settings, { ...rules, description: "A model that is asked instead." });
+
 export const Model = Type.Object(
   {
-    provider: Type.Optional(
-      Type.Enum(PROVIDERS, {
+    ...settings,
+    fallbacks: Type.Optional(
+      Type.Array(Fallback, {
         description:
-          "Who answers. `openai` also stands for any server that speaks its API (base_url). `scripted` and `echo` need no network.",
-        default: "openai",
+          "Models asked in this order when the one before is away, does not let us in or finds the input too long.",
+        maxItems: MAX_FALLBACKS,
       }),
     ),
-    model_name: Type.Optional(text("Name of the model at the provider.")),
-    model: Type.Optional(text("The same as model_name.")),
-    temperature: Type.Optional(Type.Number({ description: "Sampling temperature.", minimum: 0, maximum: 2 })),
-    max_tokens: Type.Optional(Type.Integer({ description: "Most tokens of one answer.", minimum: 1 })),
-    base_url: Type.Optional(
-      Type.String({
-        description: "Server of the model; must be one that the operator allows.",
-        minLength: 1,
-        maxLength: 2048,
-      }),
-    ),
-    responses: Type.Optional(
-      Type.Array(Type.Union([Type.String(), ScriptedAnswer]), {
-        description: "For `scripted`: the answers of a turn, one a model call; the last repeats.",
-        minItems: 1,
-      }),
-    ),
-    fallbacks: Type.Optional(Type.Array(Type.Unknown(), { description: "Not run yet: empty.", maxItems: 0 })),
   },
-  {
-    ...strict,
-    description: "The model behind a node.",
-    // Only `else`: the validator reports what fails in it, but not what fails in a `then`.
-    allOf: [
-      { if: { not: isProvider("scripted") }, else: { required: ["responses"] } },
-      {
-        if: isProvider("scripted", "echo"),
-        else: { anyOf: [{ required: ["model_name"] }, { required: ["model"] }] },
-      },
-    ],
-  },
+  { ...rules, description: "The model behind a node." },
 );

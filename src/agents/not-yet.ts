@@ -59,8 +59,6 @@ function refuseInNode(node: unknown, path: string): void {
   ] as const) {
     if (!isRecord(part)) continue;
     refuseKeys(part, at, KEYS.node);
-    if (isRecord(part["model"]))
-      refuseEntries(part["model"], below(at, "model"), "fallbacks", "fallbacks of a model");
   }
 }
 

@@ -11,13 +11,14 @@ const NEVER_MS = 86_400_000;
  * environment is said here. `streaming` is not set: with it, `invoke` fetches a tokenizer from the
  * public network to count tokens that the provider counts anyway.
  */
-export function openaiModel(model: ModelDefinition, { baseUrl, fetch }: Connection): ChatOpenAI {
+export function openaiModel(model: ModelDefinition, { baseUrl, fetch, callbacks }: Connection): ChatOpenAI {
   return new ChatOpenAI({
     model: model.model_name ?? "",
     ...(model.temperature === undefined ? {} : { temperature: model.temperature }),
     ...(model.max_tokens === undefined ? {} : { maxTokens: model.max_tokens }),
     apiKey: NO_KEY, // the guard puts the real one in
     maxRetries: 0,
+    callbacks,
     timeout: NEVER_MS,
     outputVersion: "v0",
     configuration: {

@@ -1,11 +1,16 @@
+import { EventCheck } from "./event-check.ts";
+
 /** A clock that aborts when nothing has been heard for so long. */
 export class Silence {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #seconds: number;
+  readonly #onEnd: () => void;
 
-  constructor(seconds: number) {
+  /** `onEnd` hears, possibly more than once, that nothing more is waited for. */
+  constructor(seconds: number, onEnd: () => void) {
     this.#seconds = seconds;
+    this.#onEnd = onEnd;
     this.#timer = setTimeout(() => this.#controller.abort(), seconds * 1000).unref();
   }
 
@@ -19,6 +24,7 @@ export class Silence {
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#onEnd();
   }
 
   /**
@@ -28,6 +34,7 @@ export class Silence {
   explain(error: unknown): string {
     if (this.#controller.signal.aborted) return `was silent for ${this.#seconds} s`;
     if (error instanceof EndedEarly) return "ended its answer too early";
+    if (error instanceof Garbled) return "sent an event that is no JSON";
     const code = codeOf(error);
     return code === undefined ? "cut the connection" : `could not be reached (${code})`;
   }
@@ -52,21 +59,24 @@ export function watched(response: Response, { silence, endMark, fail }: Watch): 
   }
   const reader = response.body.getReader();
   let tail = Buffer.alloc(0);
+  const events = endMark === undefined ? undefined : new EventCheck();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const { done, value } = await reader.read();
         silence.heard();
         if (!done) {
+          if (events?.isSound(value) === false) throw new Garbled();
           tail = Buffer.concat([tail, value]).subarray(-TAIL_BYTES);
           return controller.enqueue(value);
         }
-        silence.end();
         if (endMark !== undefined && !tail.includes(endMark)) controller.error(fail(new EndedEarly()));
         else controller.close();
-      } catch (error) {
         silence.end();
-        controller.error(fail(error));
+      } catch (error) {
+        controller.error(fail(error)); // before the end: whoever counts hears how it ended
+        silence.end();
+        reader.cancel().catch(() => undefined);
       }
     },
     async cancel(reason) {
@@ -79,6 +89,7 @@ export function watched(response: Response, { silence, endMark, fail }: Watch): 
 }
 
 class EndedEarly extends Error {}
+class Garbled extends Error {}
 
 /** `ECONNREFUSED` and the like stand on the error, on its cause, or on one of several causes. */
 function codeOf(error: unknown): string | undefined {

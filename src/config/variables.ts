@@ -103,6 +103,12 @@ const models = {
   ANTHROPIC_API_KEY: secret("Key for provider `anthropic`."),
   ANTHROPIC_BASE_URL: text("Server that speaks the Anthropic API.", "the provider's own", URL_ONLY),
   MODEL_BASE_URLS: urls("What a definition may name as `base_url`, beside those two."),
+  MODEL_MAX_CONCURRENT: integer(
+    128,
+    1,
+    100_000,
+    "Requests under way at once to one provider's server: of this process; with Redis, of all.",
+  ),
   ALLOW_OFFLINE_MODELS: flag("Allows the providers `scripted` and `echo`.", "`true`; in production `false`"),
 };
 const tools = {

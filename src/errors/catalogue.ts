@@ -219,8 +219,8 @@ export const catalogue = {
   unknown_provider: {
     status: 422,
     actor: "sender",
-    means: "A model names a provider that this service does not know.",
-    fix: "Use one of the providers that the message lists.",
+    means: "A model names a provider that this service does not know, or whose package it does not have.",
+    fix: "Use one of the providers that the message lists, or ask the operator for the package that it names.",
   },
   duplicate_name: {
     status: 422,

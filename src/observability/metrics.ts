@@ -47,6 +47,44 @@ const takeovers = new Counter({
   help: "Runs taken up from a worker that went silent.",
   registers,
 });
+const llm = {
+  requests: new Counter({
+    name: "agent_executor_llm_requests_total",
+    help: "Requests to model providers, tries again included.",
+    labelNames: ["provider", "outcome"],
+    registers,
+  }),
+  tokens: new Counter({
+    name: "agent_executor_llm_tokens_total",
+    help: "Tokens as the providers count them; cached ones are part of the input.",
+    labelNames: ["provider", "direction"],
+    registers,
+  }),
+  retries: new Counter({
+    name: "agent_executor_llm_retries_total",
+    help: "Requests that were sent again after a failure that may pass.",
+    labelNames: ["provider"],
+    registers,
+  }),
+  fallbacks: new Counter({
+    name: "agent_executor_llm_fallbacks_total",
+    help: "Models that gave up and whose fallback was asked.",
+    labelNames: ["provider"],
+    registers,
+  }),
+  waits: new Histogram({
+    name: "agent_executor_llm_wait_seconds",
+    help: "How long requests waited for a place under MODEL_MAX_CONCURRENT.",
+    labelNames: ["provider"],
+    buckets: [0.001, 0.01, 0.1, 1, 5, 15, 60, 300],
+    registers,
+  }),
+  outages: new Counter({
+    name: "agent_executor_llm_gate_outages_total",
+    help: "Times that Redis was away and only the process's own cap on model requests held.",
+    registers,
+  }),
+};
 for (const status of ["completed", "failed"]) jobs.inc({ status }, 0);
 
 export const runMetrics = {
@@ -55,6 +93,30 @@ export const runMetrics = {
     duration.observe(seconds);
   },
   takenOver: (): void => takeovers.inc(),
+};
+
+/** Those with a row of their own; a name that an operator or a sender chose never becomes a label. */
+const PROVIDERS = new Set(
+  `openai anthropic scripted echo aws bedrock cerebras cohere deepseek fireworks google google-genai
+  google-vertexai groq mistralai ollama perplexity together xai`.split(/\s+/),
+);
+const providerLabel = (name: string): string => (PROVIDERS.has(name) ? name : "other");
+
+export const modelMetrics = {
+  called: (name: string, outcome: "ok" | "refused" | "unavailable" | "aborted"): void =>
+    llm.requests.inc({ provider: providerLabel(name), outcome }),
+  retried: (name: string): void => llm.retries.inc({ provider: providerLabel(name) }),
+  fellBack: (name: string): void => llm.fallbacks.inc({ provider: providerLabel(name) }),
+  waited: (name: string, seconds: number): void => {
+    llm.waits.observe({ provider: providerLabel(name) }, seconds);
+  },
+  used: (name: string, tokens: { input: number; output: number; cached: number }): void => {
+    const provider = providerLabel(name);
+    for (const direction of ["input", "output", "cached"] as const) {
+      llm.tokens.inc({ provider, direction }, tokens[direction]);
+    }
+  },
+  gateOutage: (): void => llm.outages.inc(),
 };
 
 export const outboxMetrics = {

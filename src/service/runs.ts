@@ -60,7 +60,10 @@ async function openRuns(
   const { Waiters } = await import("../runs/waiters.ts");
   const { Worker } = await import("../runs/worker.ts");
   const { Agents } = await import("../agents/compile.ts");
+  const { openModelGate } = await import("./model-gate.ts");
+  const { modelMetrics } = await import("../observability/metrics.ts");
   const { runs, events, sink, models } = config;
+  const gate = openModelGate(models.maxConcurrent, undefined, log);
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
   const waiters = new Waiters();
   const deliverer =
@@ -80,6 +83,8 @@ async function openRuns(
         providers: { openai: models.openai, anthropic: models.anthropic },
         allowedBaseUrls: models.baseUrls,
         offlineModels: models.allowOffline,
+        gate,
+        watch: modelMetrics,
       }),
     }),
     maxLimits: runs.maxLimits,

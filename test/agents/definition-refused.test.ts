@@ -89,7 +89,7 @@ describe("a definition is refused with the place and a near miss", () => {
   it("when a provider is unknown", async () => {
     const error = await errorOf(() => readDefinition(nodeWith({ provider: "opnai", model: "x" })));
     expect(error).toMatchObject({ code: "unknown_provider", path: "/nodes/0/model/provider" });
-    expect(error.message).toContain('openai, anthropic, scripted, echo (did you mean "openai"?)');
+    expect(error.message).toMatch(/openai, anthropic, scripted, echo, .*\(did you mean "openai"\?\)/);
   });
 
   it("when an edge names an unknown node", async () => {
@@ -144,7 +144,6 @@ describe("what this version does not run is refused, never ignored", () => {
       "/nodes/0/config/output_schema",
     ],
     ["approvals", nodeWith(gpt, { approval: true }), "/nodes/0/approval"],
-    ["fallbacks", nodeWith({ ...gpt, fallbacks: [gpt] }), "/nodes/0/model/fallbacks/0"],
   ])("%s", async (_, body, path) => {
     const error = await errorOf(() => readDefinition(body));
     expect(error).toMatchObject({ code: "not_supported_yet", path });

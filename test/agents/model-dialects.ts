@@ -3,7 +3,8 @@ import type { IncomingHttpHeaders } from "node:http";
 export type Json = Record<string, unknown>;
 export type ToolCall = { name: string; args?: Json };
 type Answer = { content: string; tool_calls: ToolCall[]; model: string };
-type Usage = { input: number; output: number };
+/** Cached tokens are part of the input. */
+type Usage = { input: number; output: number; cached: number };
 
 /** How one provider speaks. */
 export type Dialect = {
@@ -89,8 +90,8 @@ function openaiCall({ name, args = {} }: ToolCall) {
   return { id: `call_${++idCount}`, type: "function", function: { name, arguments: JSON.stringify(args) } };
 }
 
-function openaiUsage({ input, output }: Usage): Json {
-  const prompt_tokens_details = { cached_tokens: 0, audio_tokens: 0 };
+function openaiUsage({ input, output, cached }: Usage): Json {
+  const prompt_tokens_details = { cached_tokens: cached, audio_tokens: 0 };
   return {
     prompt_tokens: input,
     completion_tokens: output,
@@ -126,15 +127,15 @@ const anthropic: Dialect = {
     const strange = messages.findIndex(({ role }) => role !== "user" && role !== "assistant");
     return strange < 0 ? undefined : `messages.${strange}.role: Input should be 'user' or 'assistant'`;
   },
-  whole: ({ content, tool_calls, model }, { input, output }) => ({
+  whole: ({ content, tool_calls, model }, { input, output, cached }) => ({
     ...{ id: `msg_${++idCount}`, type: "message", role: "assistant", model, stop_sequence: null },
     content: [...(content ? [{ type: "text", text: content }] : []), ...tool_calls.map(toolUse)],
     stop_reason: tool_calls.length ? "tool_use" : "end_turn",
     usage: {
-      input_tokens: input,
+      input_tokens: input - cached, // those of the cache are counted apart
       output_tokens: output,
       cache_creation_input_tokens: 0,
-      cache_read_input_tokens: 0,
+      cache_read_input_tokens: cached,
     },
   }),
   stream(answer, usage) {

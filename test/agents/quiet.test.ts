@@ -92,11 +92,16 @@ describe("a run reaches out to the configured servers and to nobody else", () =>
   const models = {
     openai: { provider: "openai", model: "gpt-4o" },
     anthropic: { provider: "anthropic", model: "claude-sonnet-4-5" },
+    chain: {
+      provider: "openai",
+      model: "gpt-4o",
+      fallbacks: [{ provider: "anthropic", model: "claude-sonnet-4-5" }],
+    },
     scripted: scripted(...ANSWERS.filter((answer) => answer !== LOOKED)),
   };
 
   it.each(
-    ["openai", "anthropic", "scripted"].flatMap((provider) => [
+    ["openai", "anthropic", "chain", "scripted"].flatMap((provider) => [
       [provider, "agent"],
       [provider, "orchestrator"],
     ]),

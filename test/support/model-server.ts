@@ -10,7 +10,7 @@ export type ModelReply =
   | {
       content?: string;
       tool_calls?: ToolCall[];
-      usage?: { input_tokens: number; output_tokens: number };
+      usage?: { input_tokens: number; output_tokens: number; cached_tokens?: number };
       delay_ms?: number;
       /** 400 and more: an error body in the dialect's shape. 3xx: give `headers.location`. */
       status?: number;
@@ -35,6 +35,8 @@ export type ModelServer = AsyncDisposable & {
   url: string;
   openaiUrl: string;
   requests: ModelRequest[];
+  /** Most requests that were being answered at once; set it to 0 to begin anew. */
+  mostAtOnce: number;
   /** One reply a request, the last repeats; or a function of the request. */
   reply(source: ReplySource): void;
   close(): Promise<void>;
@@ -45,9 +47,18 @@ export async function startModelServer(
   options: { port?: number; apiKey?: string } = {},
 ): Promise<ModelServer> {
   const requests: ModelRequest[] = [];
+  const seen = { requests, mostAtOnce: 0 };
   let source: ReplySource = ["Hello from the model."];
   let served = 0;
+  let atOnce = 0;
   const server = createServer((message, response) => {
+    seen.mostAtOnce = Math.max(seen.mostAtOnce, ++atOnce);
+    let open = true;
+    const ended = () => {
+      if (open) atOnce--;
+      open = false;
+    };
+    response.once("finish", ended).once("close", ended);
     serve(message, response).catch(() => response.destroy());
   });
 
@@ -78,7 +89,7 @@ export async function startModelServer(
     source = next;
     served = 0;
   };
-  return { url, openaiUrl: `${url}/v1`, requests, reply, close, [Symbol.asyncDispose]: close };
+  return Object.assign(seen, { url, openaiUrl: `${url}/v1`, reply, close, [Symbol.asyncDispose]: close });
 }
 
 async function read(message: IncomingMessage): Promise<ModelRequest> {
@@ -106,6 +117,7 @@ async function answer(
   const full = { content: "", tool_calls: [], ...reply, model: String(request.json["model"]) };
   const usage = {
     input: reply.usage?.input_tokens ?? Math.ceil(request.body.length / 4),
+    cached: reply.usage?.cached_tokens ?? 0,
     output: reply.usage?.output_tokens ?? Math.ceil(full.content.length / 4) + 1,
   };
   if (request.json["stream"] !== true) return sendJson(response, 200, dialect.whole(full, usage), headers);
