@@ -5,8 +5,10 @@ import type { Env, Findings } from "./config/findings.ts";
 import { checkName, LEAKS } from "./config/names.ts";
 import { chooseOidc } from "./config/oidc.ts";
 import { choosePostgres } from "./config/postgres.ts";
+import { chooseRedis } from "./config/redis.ts";
 import { readRows } from "./config/values.ts";
-import type { Given } from "./config/variables.ts";
+import { type Given, variables } from "./config/variables.ts";
+import { chooseVault } from "./config/vault.ts";
 
 type DeepReadonly<T> = { readonly [Key in keyof T]: DeepReadonly<T[Key]> };
 export type Config = DeepReadonly<ReturnType<typeof arrange>>;
@@ -39,6 +41,7 @@ function isProduction(env: Env): boolean {
 }
 
 function arrange(given: Given, production: boolean, found: Findings) {
+  if (production) checkModels(given, found);
   const { K_SINK: url, K_SINK_TIMEOUT: timeoutSeconds, SINK_DEADLINE_SECONDS: deadlineSeconds } = given;
   return {
     profile: production ? ("production" as const) : ("development" as const),
@@ -53,6 +56,8 @@ function arrange(given: Given, production: boolean, found: Findings) {
       maxInFlightRequests: given.MAX_IN_FLIGHT_REQUESTS,
     },
     postgres: choosePostgres(given, production, found),
+    redis: chooseRedis(given, production, found),
+    vault: chooseVault(given),
     sink:
       url === undefined
         ? undefined
@@ -92,6 +97,26 @@ function arrange(given: Given, production: boolean, found: Findings) {
     },
   };
 }
+
+/** A server of one's own may need no key, and the models for examples need none. */
+function checkModels(given: Given, { problems }: Findings): void {
+  const { OPENAI_API_KEY, ANTHROPIC_API_KEY, OPENAI_BASE_URL, VAULT_ADDR, ALLOW_OFFLINE_MODELS } = given;
+  const any = OPENAI_API_KEY ?? ANTHROPIC_API_KEY ?? OPENAI_BASE_URL ?? VAULT_ADDR ?? ALLOW_OFFLINE_MODELS;
+  if (any === undefined || any === false) {
+    problems.push("OPENAI_API_KEY, ANTHROPIC_API_KEY or VAULT_ADDR: missing; production needs a model's key");
+  }
+}
+
+/** Every secret that stands in the environment, so that no log and no event shows it. */
+export function secretsIn(env: Env): string[] {
+  const given = variables.flatMap(({ name, writeOnly }) => (writeOnly && env[name]) || []);
+  const urls = given.filter((text) => URL.canParse(text)).map((text) => new URL(text).password);
+  const decoded = urls.map((text) => text.replace(/%[0-9a-f]{2}/gi, (escape) => decodeEscape(escape)));
+  return [...given, ...urls, ...decoded];
+}
+
+/** One byte at a time: a password that is no UTF-8 must not end the start. */
+const decodeEscape = (escape: string) => String.fromCharCode(Number.parseInt(escape.slice(1), 16));
 
 function freeze<T>(value: T): T {
   if (typeof value === "object" && value !== null) {

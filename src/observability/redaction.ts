@@ -16,9 +16,16 @@ export function hideValue(secret: string | undefined): void {
   if (value.length < SHORTEST || hidden.has(value)) return;
   hidden.add(value);
   if (hidden.size > MOST) for (const oldest of [...hidden].slice(0, 1)) hidden.delete(oldest);
-  const forms = [...hidden].flatMap((each) => [each, JSON.stringify(each).slice(1, -1), encodeURIComponent(each)]);
+  const forms = [...hidden].flatMap((each) => [
+    each,
+    JSON.stringify(each).slice(1, -1),
+    encodeURIComponent(each),
+  ]);
   // The longest first: one secret may be the start of another.
-  const alternatives = [...new Set(forms)].sort((a, b) => b.length - a.length).map(escaped).join("|");
+  const alternatives = [...new Set(forms)]
+    .sort((a, b) => b.length - a.length)
+    .map(escaped)
+    .join("|");
   inText = new RegExp(alternatives, "g");
   inLines = new RegExp(`(?:${alternatives})(?!":)`, "g"); // a key of a log line is ours
 }
@@ -43,7 +50,9 @@ function clean(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(clean);
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value);
-  return Object.fromEntries(entries.map(([key, each]) => (KEPT.has(key) ? [key, each] : [keyOf(key), clean(each)])));
+  return Object.fromEntries(
+    entries.map(([key, each]) => (KEPT.has(key) ? [key, each] : [keyOf(key), clean(each)])),
+  );
 }
 
 /** A password like "output" must not take the name of a field away; one that is a key alone is no word. */

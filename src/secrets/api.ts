@@ -63,7 +63,11 @@ function grantIn(answer: Answer): Grant {
     throw new VaultFailure("what Vault answered holds no token");
   }
   // 0 is a token that never ends.
-  return { token, leaseSeconds: leaseSeconds > 0 ? leaseSeconds : FOREVER_SECONDS, renewable: renewable === true };
+  return {
+    token,
+    leaseSeconds: leaseSeconds > 0 ? leaseSeconds : FOREVER_SECONDS,
+    renewable: renewable === true,
+  };
 }
 
 const FOREVER_SECONDS = 10 * 365 * 86_400;

@@ -16,7 +16,14 @@ export type LeaseOptions = {
 };
 
 export type Login = { user: string; password: string };
-type Lease = Login & { id: string; token: string; at: number; firstMs: number; ms: number; renewable: boolean };
+type Lease = Login & {
+  id: string;
+  token: string;
+  at: number;
+  firstMs: number;
+  ms: number;
+  renewable: boolean;
+};
 
 const LONGEST_REST_MS = 30_000;
 
@@ -88,13 +95,15 @@ export class DatabaseLease {
   async #extend(lease: Lease): Promise<boolean> {
     const { session, api, path, clock, report, changed } = this.#options;
     try {
-      const seconds = await session.use(`${path} (renewal)`, async (token) => {
-        if (token !== lease.token || !lease.renewable) return 0;
-        return (await api.renewLease(token, lease.id)).leaseSeconds;
-      }).catch((error: unknown) => {
-        if (isPassing(error)) throw error;
-        return 0; // it is gone: only a new one helps
-      });
+      const seconds = await session
+        .use(`${path} (renewal)`, async (token) => {
+          if (token !== lease.token || !lease.renewable) return 0;
+          return (await api.renewLease(token, lease.id)).leaseSeconds;
+        })
+        .catch((error: unknown) => {
+          if (isPassing(error)) throw error;
+          return 0; // it is gone: only a new one helps
+        });
       if (this.#lease !== lease) return true;
       if (seconds * 1000 >= lease.firstMs / 2) {
         this.#lease = { ...lease, at: clock.now(), ms: seconds * 1000 };

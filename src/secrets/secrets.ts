@@ -43,7 +43,9 @@ export class Secrets {
     this.#clock = options.clock ?? systemClock;
     const { session, api, databasePath: path, report } = options;
     const changed = () => void this.refresh().catch((error) => report("reading the database user", error));
-    this.#lease = path ? new DatabaseLease({ session, api, path, clock: this.#clock, report, changed }) : undefined;
+    this.#lease = path
+      ? new DatabaseLease({ session, api, path, clock: this.#clock, report, changed })
+      : undefined;
   }
 
   get values(): Readonly<SecretValues> {
@@ -92,8 +94,13 @@ export class Secrets {
     await this.refresh();
   }
 
-  async close(): Promise<void> {
+  /** Ends `load`. */
+  giveUp(): void {
     this.#closing.abort();
+  }
+
+  async close(): Promise<void> {
+    this.giveUp();
     await Promise.all([this.#loop, this.#lease?.close()]);
     await this.#options.session.close();
   }
@@ -169,4 +176,4 @@ export class Secrets {
 const LONGEST_REST_MS = 2000;
 const PATIENT_REST_MS = 30_000;
 /** Fields that are no secrets: hiding them would blot out words of every log. */
-const OPEN_FIELDS = new Set(["host", "port", "username", "user", "database", "base_url"]);
+const OPEN_FIELDS = new Set(["host", "port", "username", "user", "database", "base_url", "sslmode"]);

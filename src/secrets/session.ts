@@ -122,7 +122,8 @@ export class Session {
       this.#changed = new AbortController();
       const token = this.#token;
       const dueMs = token === undefined ? 0 : renewalAt(token, this.#clock) - this.#clock.now();
-      const waitMs = failures === 0 ? Math.min(Math.max(dueMs, 0), LONGEST_SLEEP_MS) : backOff(failures, this.#clock);
+      const waitMs =
+        failures === 0 ? Math.min(Math.max(dueMs, 0), LONGEST_SLEEP_MS) : backOff(failures, this.#clock);
       await this.#clock.rest(waitMs, AbortSignal.any([signal, this.#changed.signal]));
       if (signal.aborted || token !== this.#token) failures = 0;
       else if (failures === 0 && waitMs < dueMs) continue;

@@ -77,7 +77,12 @@ async function exchange(
     chunks.push(chunk as Buffer);
   }
   const { location, "retry-after": retryAfter } = response.headers;
-  return { status: response.statusCode ?? 0, location, retryAfter, text: Buffer.concat(chunks).toString("utf8") };
+  return {
+    status: response.statusCode ?? 0,
+    location,
+    retryAfter,
+    text: Buffer.concat(chunks).toString("utf8"),
+  };
 }
 
 /** A standby names the active node by 307. Any other redirect changes the request, so it is refused. */

@@ -5,6 +5,7 @@ export type PostgresSecret = {
   user?: string | undefined;
   password?: string | undefined;
   database?: string | undefined;
+  ssl?: false | { rejectUnauthorized: boolean } | undefined;
 };
 export type RedisSecret = {
   host: string;
@@ -35,23 +36,25 @@ type Fields = Readonly<Record<string, unknown>>;
 /** A secret whose fields are not as they must be; the message names the field and never its value. */
 export class UnusableSecret extends Error {}
 
-export const readSecret: { readonly [Name in SecretName]: (fields: Fields) => Required<SecretValues>[Name] } = {
-  postgres: (fields) => ({
-    host: text(fields, "host"),
-    port: port(fields),
-    user: text(fields, "username") ?? text(fields, "user"),
-    password: text(fields, "password"),
-    database: text(fields, "database"),
-  }),
-  redis: (fields) => ({
-    host: must(text(fields, "host"), "host"),
-    port: port(fields) ?? 6379,
-    username: text(fields, "username"),
-    password: text(fields, "password"),
-  }),
-  openai: model,
-  anthropic: model,
-};
+export const readSecret: { readonly [Name in SecretName]: (fields: Fields) => Required<SecretValues>[Name] } =
+  {
+    postgres: (fields) => ({
+      host: text(fields, "host"),
+      port: port(fields),
+      user: text(fields, "username") ?? text(fields, "user"),
+      password: text(fields, "password"),
+      database: text(fields, "database"),
+      ssl: ssl(fields),
+    }),
+    redis: (fields) => ({
+      host: must(text(fields, "host"), "host"),
+      port: port(fields) ?? 6379,
+      username: text(fields, "username"),
+      password: text(fields, "password"),
+    }),
+    openai: model,
+    anthropic: model,
+  };
 
 function model(fields: Fields): ModelSecret {
   return { apiKey: must(text(fields, "api_key"), "api_key"), baseUrl: text(fields, "base_url") };
@@ -71,6 +74,15 @@ function port(fields: Fields): number | undefined {
     throw new UnusableSecret("its port is not a number from 1 to 65535");
   }
   return number;
+}
+
+/** `sslmode`, with the words of DATABASE_URL. */
+function ssl(fields: Fields): PostgresSecret["ssl"] {
+  const mode = text(fields, "sslmode");
+  if (mode === undefined) return undefined;
+  const modes = ["disable", "no-verify", "require", "verify-full"];
+  if (!modes.includes(mode)) throw new UnusableSecret(`its sslmode is none of ${modes.join(", ")}`);
+  return mode !== "disable" && { rejectUnauthorized: mode !== "no-verify" };
 }
 
 function must(value: string | undefined, name: string): string {

@@ -10,8 +10,10 @@ import { Poller } from "../lifetime/poller.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Database } from "../postgres/database.ts";
 import type { Door } from "../runs/door.ts";
+import type { Secrets } from "../secrets/secrets.ts";
 import { openDatabase } from "./database.ts";
 import { openDeliverer } from "./delivery.ts";
+import { modelSettings } from "./secrets.ts";
 
 /** What rooms of their own read from the configuration, read at the start. */
 export type Settings = {
@@ -30,14 +32,15 @@ export async function connectUntilDone(
   log: Logger,
   lifetime: Lifetime,
   stopping: () => boolean,
+  secrets?: Secrets,
 ): Promise<Connected> {
-  const db = lifetime.own(await openDatabase(config, log), (database) => database.close());
+  const db = lifetime.own(await openDatabase(config, log, secrets), (database) => database.close());
   const { migrate } = await import("../postgres/migrate.ts");
   const { setUpCheckpoints } = await import("../checkpoints/set-up.ts");
   for (let tries = 0; !stopping(); tries++) {
     try {
       await migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]);
-      return await openRuns(config, settings, db, log, lifetime);
+      return await openRuns(config, settings, db, log, lifetime, secrets);
     } catch (error) {
       const { databaseMetrics } = await import("../observability/metrics.ts");
       databaseMetrics.connectionFailed();
@@ -54,13 +57,14 @@ async function openRuns(
   db: Database,
   log: Logger,
   lifetime: Lifetime,
+  secrets?: Secrets,
 ): Promise<Connected> {
   const { Acceptor } = await import("../runs/accept.ts");
   const { Door } = await import("../runs/door.ts");
   const { Waiters } = await import("../runs/waiters.ts");
   const { Worker } = await import("../runs/worker.ts");
   const { Agents } = await import("../agents/compile.ts");
-  const { runs, events, sink, models } = config;
+  const { runs, events, sink } = config;
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
   const waiters = new Waiters();
   const deliverer =
@@ -76,11 +80,7 @@ async function openRuns(
     db,
     agents: new Agents({
       egress: { allow: settings.egressAllow },
-      settings: () => ({
-        providers: { openai: models.openai, anthropic: models.anthropic },
-        allowedBaseUrls: models.baseUrls,
-        offlineModels: models.allowOffline,
-      }),
+      settings: () => modelSettings(config, secrets),
     }),
     maxLimits: runs.maxLimits,
     name,
