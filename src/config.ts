@@ -111,12 +111,17 @@ function checkModels(given: Given, { problems }: Findings): void {
 export function secretsIn(env: Env): string[] {
   const given = variables.flatMap(({ name, writeOnly }) => (writeOnly && env[name]) || []);
   const urls = given.filter((text) => URL.canParse(text)).map((text) => new URL(text).password);
-  const decoded = urls.map((text) => text.replace(/%[0-9a-f]{2}/gi, (escape) => decodeEscape(escape)));
-  return [...given, ...urls, ...decoded];
+  return [...given, ...urls, ...urls.map(decoded)];
 }
 
-/** One byte at a time: a password that is no UTF-8 must not end the start. */
-const decodeEscape = (escape: string) => String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+/** A password that is no UTF-8 must not end the start. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 function freeze<T>(value: T): T {
   if (typeof value === "object" && value !== null) {

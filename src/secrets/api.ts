@@ -45,8 +45,12 @@ export async function openApi(options: ApiOptions): Promise<VaultApi> {
   };
   return {
     // Without the mount the path would be /v1/auth//login.
-    login: async (role, jwt) =>
-      grantIn(await clientFor("").kubernetesLogin({ role, jwt, mount_point: options.authMount })),
+    login: async (role, jwt) => {
+      const at = { role, jwt, mount_point: options.authMount };
+      const grant = grantIn(await clientFor("").kubernetesLogin(at));
+      // 0 is a token that never ends; at a renewal it is one that does now.
+      return grant.leaseSeconds > 0 ? grant : { ...grant, leaseSeconds: FOREVER_SECONDS };
+    },
     renew: async (token) => grantIn(await clientFor(token).tokenRenewSelf()),
     revoke: async (token) => void (await clientFor(token).tokenRevokeSelf()),
     read: async (token, path) => envelopeOf(await clientFor(token).read(path)),
@@ -62,12 +66,7 @@ function grantIn(answer: Answer): Grant {
   if (typeof token !== "string" || token === "" || typeof leaseSeconds !== "number") {
     throw new VaultFailure("what Vault answered holds no token");
   }
-  // 0 is a token that never ends.
-  return {
-    token,
-    leaseSeconds: leaseSeconds > 0 ? leaseSeconds : FOREVER_SECONDS,
-    renewable: renewable === true,
-  };
+  return { token, leaseSeconds, renewable: renewable === true };
 }
 
 const FOREVER_SECONDS = 10 * 365 * 86_400;

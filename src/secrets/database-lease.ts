@@ -88,6 +88,7 @@ export class DatabaseLease {
       const waitMs = failures === 0 ? dueMs : restMs(failures, clock, 0, LONGEST_REST_MS);
       await clock.rest(Math.max(Math.min(waitMs, 86_400_000), 0), signal);
       if (signal.aborted || lease !== this.#lease || lease === undefined) continue;
+      if (failures === 0 && clock.now() < lease.at + (lease.ms * 2) / 3) continue;
       failures = (await this.#extend(lease)) ? 0 : failures + 1;
     }
   }

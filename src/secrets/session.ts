@@ -15,7 +15,8 @@ export type SessionOptions = {
   clock?: Clock;
 };
 
-type Token = Grant & { at: number; firstSeconds: number };
+/** `part`: the share of its time after which it is renewed. */
+type Token = Grant & { at: number; firstSeconds: number; part: number };
 
 /** A path that stayed forbidden after a fresh login is not worth another one for so long. */
 const FORBIDDEN_REST_MS = 60_000;
@@ -109,7 +110,9 @@ export class Session {
 
   #take(grant: Grant, firstSeconds: number): Token {
     this.#options.hide(grant.token);
-    const token = { ...grant, firstSeconds, at: this.#clock.now() };
+    // Two thirds, a little earlier by chance.
+    const part = (2 / 3) * (0.9 + this.#clock.random() / 10);
+    const token = { ...grant, firstSeconds, part, at: this.#clock.now() };
     this.#token = token;
     this.#changed.abort(); // whoever rests until the old one is due looks again
     return token;
@@ -121,12 +124,12 @@ export class Session {
     for (let failures = 0; !signal.aborted; ) {
       this.#changed = new AbortController();
       const token = this.#token;
-      const dueMs = token === undefined ? 0 : renewalAt(token, this.#clock) - this.#clock.now();
-      const waitMs =
-        failures === 0 ? Math.min(Math.max(dueMs, 0), LONGEST_SLEEP_MS) : backOff(failures, this.#clock);
+      const dueAt = token === undefined ? 0 : renewalAt(token);
+      const dueMs = Math.max(dueAt - this.#clock.now(), 0);
+      const waitMs = failures === 0 ? Math.min(dueMs, LONGEST_SLEEP_MS) : backOff(failures, this.#clock);
       await this.#clock.rest(waitMs, AbortSignal.any([signal, this.#changed.signal]));
       if (signal.aborted || token !== this.#token) failures = 0;
-      else if (failures === 0 && waitMs < dueMs) continue;
+      else if (failures === 0 && this.#clock.now() < dueAt) continue;
       else failures = (await this.#extend(token)) ? 0 : failures + 1;
     }
   }
@@ -154,7 +157,5 @@ export class Session {
 }
 
 const endOf = ({ at, leaseSeconds }: Token) => at + leaseSeconds * 1000;
-/** A little by chance, earlier rather than later. */
-const renewalAt = ({ at, leaseSeconds }: Token, clock: Clock) =>
-  at + leaseSeconds * 1000 * (2 / 3) * (0.9 + clock.random() / 10);
+const renewalAt = ({ at, leaseSeconds, part }: Token) => at + leaseSeconds * 1000 * part;
 const backOff = (failures: number, clock: Clock) => restMs(failures, clock, 0, LONGEST_REST_MS);
