@@ -18,7 +18,7 @@ const REFUSED = new Set(["28P01", "28000"]);
 /** The password may have changed before its secret: work is held for so long, rather than failed. */
 const PATIENCE_MS = 8000;
 const ASK_EVERY_MS = 300;
-const LONGEST_REST_MS = 5000;
+const LONGEST_REST_MS = 2000;
 
 /**
  * The port over a server whose login changes. A new login is tried first; once it works all new work goes
@@ -35,6 +35,7 @@ export class RotatingDatabase<Login> implements Database {
   #offering: Promise<void> | undefined;
   #asking: Promise<unknown> | undefined;
   #isClosed = false;
+  #wake = () => {};
 
   constructor(options: RotatingOptions<Login>) {
     this.#options = options;
@@ -63,6 +64,7 @@ export class RotatingDatabase<Login> implements Database {
   /** Takes the login over as soon as it works; a newer one replaces it while it does not. */
   offer(login: Login): void {
     this.#offered = login;
+    this.#wake();
     this.#offering ??= this.#tryOffers().finally(() => {
       this.#offering = undefined;
     });
@@ -70,6 +72,7 @@ export class RotatingDatabase<Login> implements Database {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#wake();
     await this.#offering;
     await Promise.all([this.#current.db.close(), ...this.#closings]);
   }
@@ -112,7 +115,10 @@ export class RotatingDatabase<Login> implements Database {
       } catch (error) {
         await db.close().catch(() => undefined); // it is of no use
         if (tries === 0) this.#options.report(error); // the secret may be ahead of the server
-        await pause(Math.min(ASK_EVERY_MS * 1.5 ** tries, LONGEST_REST_MS));
+        const woken = new Promise<void>((wake) => {
+          this.#wake = wake;
+        });
+        await Promise.race([pause(Math.min(ASK_EVERY_MS * 1.5 ** tries, LONGEST_REST_MS)), woken]);
       }
     }
   }
