@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import type { Env, Findings } from "./config/findings.ts";
+import { chooseModels } from "./config/models.ts";
 import { checkName, LEAKS } from "./config/names.ts";
 import { chooseOidc } from "./config/oidc.ts";
 import { choosePostgres } from "./config/postgres.ts";
@@ -41,7 +42,6 @@ function isProduction(env: Env): boolean {
 }
 
 function arrange(given: Given, production: boolean, found: Findings) {
-  if (production) checkModels(given, found);
   const { K_SINK: url, K_SINK_TIMEOUT: timeoutSeconds, SINK_DEADLINE_SECONDS: deadlineSeconds } = given;
   return {
     profile: production ? ("production" as const) : ("development" as const),
@@ -58,6 +58,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
     postgres: choosePostgres(given, production, found),
     redis: chooseRedis(given, production, found),
     vault: chooseVault(given),
+    models: chooseModels(given, production, found),
     sink:
       url === undefined
         ? undefined
@@ -73,12 +74,6 @@ function arrange(given: Given, production: boolean, found: Findings) {
       typePrefix: given.EVENT_TYPE_PREFIX,
       source: given.EVENT_SOURCE,
       ceOverrides: given.K_CE_OVERRIDES, // as text: the events room reads it
-    },
-    models: {
-      openai: { apiKey: given.OPENAI_API_KEY, baseUrl: given.OPENAI_BASE_URL },
-      anthropic: { apiKey: given.ANTHROPIC_API_KEY, baseUrl: given.ANTHROPIC_BASE_URL },
-      baseUrls: given.MODEL_BASE_URLS,
-      allowOffline: given.ALLOW_OFFLINE_MODELS ?? !production,
     },
     tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
     retentionDays: given.RETENTION_DAYS,
@@ -96,15 +91,6 @@ function arrange(given: Given, production: boolean, found: Findings) {
       },
     },
   };
-}
-
-/** A server of one's own may need no key, and the models for examples need none. */
-function checkModels(given: Given, { problems }: Findings): void {
-  const { OPENAI_API_KEY, ANTHROPIC_API_KEY, OPENAI_BASE_URL, VAULT_ADDR, ALLOW_OFFLINE_MODELS } = given;
-  const any = OPENAI_API_KEY ?? ANTHROPIC_API_KEY ?? OPENAI_BASE_URL ?? VAULT_ADDR ?? ALLOW_OFFLINE_MODELS;
-  if (any === undefined || any === false) {
-    problems.push("OPENAI_API_KEY, ANTHROPIC_API_KEY or VAULT_ADDR: missing; production needs a model's key");
-  }
 }
 
 /** Every secret that stands in the environment, so that no log and no event shows it. */

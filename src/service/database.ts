@@ -27,7 +27,10 @@ export async function openDatabase(config: Config, log: Logger, secrets?: Secret
   const { given, ssl, poolSize, schema } = postgres;
   const open = (login: Login) => openServer({ ssl, ...login, poolSize, schema, ...rest });
   const login = () => mergeLogin(given, secrets.values.postgres);
-  const lookAgain = () => secrets.lookForNewLogin();
+  const lookAgain = () =>
+    secrets.lookForNewLogin().catch((error: unknown) => {
+      log.warn({ err: error, component: "vault" }, "cannot ask Vault for another login to Postgres");
+    });
   const db = new RotatingDatabase({ login: login(), open, lookAgain, report });
   secrets.on("postgres", () => {
     log.info({ component: "postgres" }, "Vault has another login: new connections use it once it works");
