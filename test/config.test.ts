@@ -42,7 +42,7 @@ describe("profiles", () => {
   test.each([{ NODE_ENV: "production" }, { K_SERVICE: "agents" }, { KUBERNETES_SERVICE_HOST: "10.0.0.1" }])(
     "%o means production: every address, no offline models",
     (sign) => {
-      const config = configOf({ ...sign, PG_HOST: "db" });
+      const config = configOf({ ...sign, PG_HOST: "db", REDIS_HOST: "cache", OPENAI_API_KEY: "k" });
       expect(config.profile).toBe("production");
       expect(config.server.host).toBe("0.0.0.0");
       expect(config.models.allowOffline).toBe(false);
@@ -54,7 +54,9 @@ describe("profiles", () => {
     expect(problems).toEqual([
       "K_SNK: no such variable; did you mean K_SINK?",
       'PORT: "eighty" is not usable; expected a whole number from 0 to 65535',
-      "PG_HOST or DATABASE_URL: missing; production needs a Postgres server",
+      "PG_HOST or DATABASE_URL: missing; production needs a Postgres server (or VAULT_ADDR)",
+      "REDIS_HOST, REDIS_URL or VAULT_ADDR: missing; production needs Redis",
+      "OPENAI_API_KEY, ANTHROPIC_API_KEY or VAULT_ADDR: missing; production needs a model's key",
     ]);
   });
 
