@@ -173,7 +173,7 @@ export class Secrets {
   }
 }
 
-const LONGEST_REST_MS = 2000;
+const LONGEST_REST_MS = 3000;
 const PATIENT_REST_MS = 30_000;
 /** Fields that are no secrets: hiding them would blot out words of every log. */
 const OPEN_FIELDS = new Set(["host", "port", "username", "user", "database", "base_url", "sslmode"]);

@@ -10,6 +10,7 @@ export type SessionOptions = {
   readJwt: () => Promise<string>;
   /** Every token is told before it is used, so that no log can hold it. */
   hide: (secret: string) => void;
+  /** Each time; whoever needs the token gets the error. */
   loginFailed: (error: unknown) => void;
   renewalFailed: (error: unknown) => void;
   clock?: Clock;
@@ -139,9 +140,8 @@ export class Session {
     try {
       if (token?.renewable && this.#clock.now() < endOf(token)) {
         const renewed = await this.#options.api.renew(token.token).catch((error) => {
-          if (!isPassing(error)) return undefined; // refused for good: log in
-          this.#options.renewalFailed(error);
-          throw error;
+          if (isPassing(error)) throw error;
+          return undefined; // refused for good: log in
         });
         if (renewed !== undefined && renewed.leaseSeconds >= token.firstSeconds / 2) {
           this.#take(renewed, token.firstSeconds);
@@ -150,8 +150,9 @@ export class Session {
       }
       await this.#logInOnce();
       return true;
-    } catch {
-      return false; // counted and logged where it happened; the old token goes on to its end
+    } catch (error) {
+      this.#options.renewalFailed(error); // the old token goes on to its end
+      return false;
     }
   }
 }

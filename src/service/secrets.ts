@@ -27,10 +27,7 @@ export async function openSecrets(config: Config, log: Logger): Promise<Secrets 
     role,
     readJwt: () => readJwtFile(jwtPath),
     hide: hideValue,
-    loginFailed: (error) => {
-      vaultMetrics.loginFailed();
-      log.error({ err: error, component: "vault" }, "cannot log in to Vault");
-    },
+    loginFailed: vaultMetrics.loginFailed,
     renewalFailed: (error) => report("renewing the token", error),
   });
   const { load, needed } = whatToRead(config);

@@ -83,6 +83,9 @@ describe("a process whose credentials are in Vault", () => {
       services: { vault: false, postgres: false },
     });
 
+    const figures = (await get(`${service.url}/metrics`)).text;
+    expect(figures).toMatch(/^agent_executor_vault_auth_failures_total [1-9]/m);
+
     vault.behave({});
     await ready(service);
 
