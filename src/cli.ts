@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import process from "node:process";
 import { runCommandLine } from "./cli/run.ts";
-import { readConfig, readEnvironment } from "./config.ts";
+import { readConfig, readEnvironment, secretsIn } from "./config.ts";
 import { createLogger } from "./observability/logger.ts";
+import { hideValue, redact } from "./observability/redaction.ts";
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   openDatabase: async () => {
@@ -12,6 +13,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   },
   checks: async () => {
     const environment = readEnvironment();
+    for (const secret of secretsIn(environment)) hideValue(secret);
     const { checksOf, unusable } = await import("./service/doctor.ts");
     try {
       return checksOf(readConfig(environment).config, environment);
@@ -19,6 +21,6 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
       return [unusable(error)];
     }
   },
-  print: (line) => process.stdout.write(`${line}\n`),
-  complain: (line) => process.stderr.write(`${line}\n`),
+  print: (line) => process.stdout.write(`${redact(line)}\n`),
+  complain: (line) => process.stderr.write(`${redact(line)}\n`),
 });

@@ -2,11 +2,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import type { Env, Findings } from "./config/findings.ts";
+import { chooseModels } from "./config/models.ts";
 import { checkName, LEAKS } from "./config/names.ts";
 import { chooseOidc } from "./config/oidc.ts";
 import { choosePostgres } from "./config/postgres.ts";
+import { chooseRedis } from "./config/redis.ts";
 import { readRows } from "./config/values.ts";
-import type { Given } from "./config/variables.ts";
+import { type Given, variables } from "./config/variables.ts";
+import { chooseVault } from "./config/vault.ts";
 
 type DeepReadonly<T> = { readonly [Key in keyof T]: DeepReadonly<T[Key]> };
 export type Config = DeepReadonly<ReturnType<typeof arrange>>;
@@ -56,6 +59,9 @@ function arrange(given: Given, production: boolean, found: Findings) {
       links: chooseLinks(given, found),
     },
     postgres: choosePostgres(given, production, found),
+    redis: chooseRedis(given, production, found),
+    vault: chooseVault(given),
+    models: chooseModels(given, production, found),
     sink:
       url === undefined
         ? undefined
@@ -71,13 +77,6 @@ function arrange(given: Given, production: boolean, found: Findings) {
       typePrefix: given.EVENT_TYPE_PREFIX,
       source: given.EVENT_SOURCE,
       ceOverrides: given.K_CE_OVERRIDES, // as text: the events room reads it
-    },
-    models: {
-      openai: { apiKey: given.OPENAI_API_KEY, baseUrl: given.OPENAI_BASE_URL },
-      anthropic: { apiKey: given.ANTHROPIC_API_KEY, baseUrl: given.ANTHROPIC_BASE_URL },
-      baseUrls: given.MODEL_BASE_URLS,
-      maxConcurrent: given.MODEL_MAX_CONCURRENT,
-      allowOffline: given.ALLOW_OFFLINE_MODELS ?? !production,
     },
     tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
     retentionDays: given.RETENTION_DAYS,
@@ -107,6 +106,22 @@ function chooseLinks({ PUBLIC_URL: publicUrl, APPROVAL_LINK_SECRET: secret }: Gi
   }
   if (secret.length < 32) problems.push("APPROVAL_LINK_SECRET: too short; 32 characters or more are needed");
   return { publicUrl, secret };
+}
+
+/** Every secret that stands in the environment, so that no log and no event shows it. */
+export function secretsIn(env: Env): string[] {
+  const given = variables.flatMap(({ name, writeOnly }) => (writeOnly && env[name]) || []);
+  const urls = given.filter((text) => URL.canParse(text)).map((text) => new URL(text).password);
+  return [...given, ...urls, ...urls.map(decoded)];
+}
+
+/** A password that is no UTF-8 must not end the start. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function freeze<T>(value: T): T {

@@ -1,12 +1,14 @@
 import process from "node:process";
 import closeWithGrace from "close-with-grace";
-import { readConfig, readEnvironment } from "./config.ts";
+import { readConfig, readEnvironment, secretsIn } from "./config.ts";
 import { AgentError } from "./errors/agent-error.ts";
 import { createLogger } from "./observability/logger.ts";
+import { hideValue } from "./observability/redaction.ts";
 import { startService } from "./service.ts";
 
 async function main(): Promise<void> {
   const environment = readEnvironment();
+  for (const secret of secretsIn(environment)) hideValue(secret);
   const { config, notes } = readConfig(environment);
   const log = createLogger(config.logLevel);
   for (const note of notes) log.warn(note);

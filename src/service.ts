@@ -7,10 +7,12 @@ import { buildServer } from "./http/server.ts";
 import { Lifetime } from "./lifetime/lifetime.ts";
 import { pause } from "./lifetime/pause.ts";
 import type { Logger } from "./observability/logger.ts";
+import type { Secrets } from "./secrets/secrets.ts";
 import { sinkTrust } from "./service/delivery.ts";
 import { identifyBy, linksOf } from "./service/identity.ts";
 import { readiness, scrape } from "./service/probes.ts";
 import { type Connected, connectUntilDone, type Settings } from "./service/runs.ts";
+import { openSecrets } from "./service/secrets.ts";
 
 export type Service = {
   /** Where it listens. */
@@ -37,7 +39,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     sinkCa: config.sink && (await sinkTrust(config.sink)),
   };
   const lifetime = new Lifetime();
-  const state: { connected?: Connected; stopping: boolean } = { stopping: false };
+  const state: State = { stopping: false };
 
   const connected = async (): Promise<Connected> => {
     if (!state.connected && !state.stopping) {
@@ -57,7 +59,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     bodyTimeoutSeconds: config.server.bodyTimeoutSeconds,
     maxInFlight: config.server.maxInFlightRequests,
     jobRequestsPerSecond: config.server.jobRequestsPerSecond,
-    readiness: () => readiness(config, state.stopping ? undefined : state.connected?.db),
+    readiness: () => readiness(config, state.stopping ? undefined : state.connected?.db, state.secrets),
     metrics: () => scrape(state.connected?.db),
     readJob: async (id) => (await import("./runs/jobs.ts")).readJob((await connected()).db, id),
     cancelJob: async (request) =>
@@ -84,11 +86,13 @@ export async function startService(config: Config, log: Logger): Promise<Service
   );
   sayWhatIsUsed(config, log);
 
-  const ready = connectUntilDone(config, settings, log, lifetime, () => state.stopping).then((done) => {
-    state.connected = done;
-    log.info("ready");
-    setTimeout(warmUp, WARM_UP_AFTER_MS).unref();
-  });
+  const ready = loadSecrets(config, log, lifetime, state)
+    .then((secrets) => connectUntilDone(config, settings, log, lifetime, () => state.stopping, secrets))
+    .then((done) => {
+      state.connected = done;
+      log.info("ready");
+      setTimeout(warmUp, WARM_UP_AFTER_MS).unref();
+    });
   // Who does not care for `ready` must not die of it; a failure was logged.
   ready.catch(() => undefined);
   return {
@@ -98,20 +102,44 @@ export async function startService(config: Config, log: Logger): Promise<Service
       state.stopping = true;
       // Runs end while the server still answers those who wait for them.
       await state.connected?.stopRuns();
+      if (!state.connected) state.secrets?.giveUp();
       await ready.catch(() => undefined);
       await lifetime.close();
     },
   };
 }
 
+type State = { connected?: Connected; secrets?: Secrets; stopping: boolean };
+
+/** Tries until Vault has given what is needed, or the process is stopped. */
+async function loadSecrets(
+  config: Config,
+  log: Logger,
+  lifetime: Lifetime,
+  state: State,
+): Promise<Secrets | undefined> {
+  const secrets = await openSecrets(config, log);
+  if (secrets === undefined) return undefined;
+  state.secrets = lifetime.own(secrets, (each) => each.close());
+  if (state.stopping) secrets.giveUp();
+  await secrets.load().catch((error: unknown) => {
+    if (!state.stopping) throw error;
+    throw new AgentError("shutting_down", "stopped before Vault answered");
+  });
+  return secrets;
+}
+
 /** One line for each thing that is chosen by what is configured, with the variable that changes it. */
-function sayWhatIsUsed({ profile, postgres, sink, oidc }: Config, log: Logger): void {
+function sayWhatIsUsed({ profile, postgres, sink, oidc, vault }: Config, log: Logger): void {
   const where =
     postgres.kind === "embedded"
       ? `embedded in ${postgres.dataDir} (PG_HOST or DATABASE_URL names a server)`
-      : `server at ${postgres.host}:${postgres.port}`;
+      : postgres.kind === "vault"
+        ? "the server that Vault names (DATABASE_URL, or PG_HOST and PG_PASSWORD, name another)"
+        : `server at ${postgres.host}:${postgres.port}`;
   const results = sink ? `posted to ${sink.url}` : "the HTTP reply (K_SINK names a target)";
   log.info(`profile: ${profile}`);
+  log.info(`vault: ${vault ? vault.address : "not used (VAULT_ADDR names one)"}`);
   log.info(`postgres: ${where}`);
   log.info(`results: ${results}`);
   log.info(`callers: ${oidc ? `with a token of ${oidc.issuer}` : "anyone (OIDC_ISSUER asks for tokens)"}`);

@@ -5,7 +5,7 @@ import process from "node:process";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { reserved, variables } from "../src/config/variables.ts";
-import { readConfig, readEnvironment } from "../src/config.ts";
+import { readConfig, readEnvironment, secretsIn } from "../src/config.ts";
 
 type Env = Record<string, string | undefined>;
 const configOf = (env: Env) => readConfig(env).config;
@@ -42,7 +42,7 @@ describe("profiles", () => {
   test.each([{ NODE_ENV: "production" }, { K_SERVICE: "agents" }, { KUBERNETES_SERVICE_HOST: "10.0.0.1" }])(
     "%o means production: every address, no offline models",
     (sign) => {
-      const config = configOf({ ...sign, PG_HOST: "db" });
+      const config = configOf({ ...sign, PG_HOST: "db", REDIS_HOST: "cache", OPENAI_API_KEY: "k" });
       expect(config.profile).toBe("production");
       expect(config.server.host).toBe("0.0.0.0");
       expect(config.models.allowOffline).toBe(false);
@@ -54,8 +54,48 @@ describe("profiles", () => {
     expect(problems).toEqual([
       "K_SNK: no such variable; did you mean K_SINK?",
       'PORT: "eighty" is not usable; expected a whole number from 0 to 65535',
-      "PG_HOST or DATABASE_URL: missing; production needs a Postgres server",
+      "PG_HOST or DATABASE_URL: missing; production needs a Postgres server (or VAULT_ADDR)",
+      "REDIS_HOST, REDIS_URL or VAULT_ADDR: missing; production needs Redis",
+      "OPENAI_API_KEY, ANTHROPIC_API_KEY or VAULT_ADDR: missing; production needs a model's key",
     ]);
+  });
+
+  test("production takes from Vault what variables do not say", () => {
+    const config = configOf({
+      NODE_ENV: "production",
+      VAULT_ADDR: "http://vault:8200/",
+      VAULT_DATABASE_ROLE: "agents",
+    });
+    expect(config.vault).toMatchObject({
+      address: "http://vault:8200/",
+      role: "agent-executor",
+      kvMount: "secret",
+      prefix: "agent-executor",
+      refreshSeconds: 300,
+      databasePath: "database/creds/agents",
+    });
+    expect(config.postgres).toMatchObject({ kind: "vault", schema: "agent_executor" });
+  });
+
+  test.each([
+    [{ PG_HOST: "db", PG_PASSWORD: "x" }, "server"],
+    [{ DATABASE_URL: "postgres://db" }, "server"],
+    [{ PG_HOST: "db" }, "vault"],
+    [{ PG_DATABASE: "agents" }, "vault"],
+  ])("with Vault, %o means Postgres by %s", (given, kind) => {
+    expect(configOf({ VAULT_ADDR: "http://vault:8200", ...given }).postgres.kind).toBe(kind);
+  });
+
+  test("the secrets of the environment are known, those in URLs too", () => {
+    const url = "postgres://user:p%40ss@db/x";
+    const secrets = secretsIn({
+      DATABASE_URL: url,
+      OPENAI_API_KEY: "sk-1",
+      PG_HOST: "db",
+      REDIS_URL: "redis://u:%zz@c",
+    });
+    expect(secrets).toEqual(expect.arrayContaining([url, "p%40ss", "p@ss", "sk-1", "%zz"]));
+    expect(secrets).not.toContain("db");
   });
 
   test("what is said explicitly beats the profile", () => {
@@ -63,6 +103,7 @@ describe("profiles", () => {
       K_SERVICE: "agents",
       K_REVISION: "agents-00007",
       DATABASE_URL: "postgres://db",
+      REDIS_URL: "redis://cache",
       HOST: "::1",
       ALLOW_OFFLINE_MODELS: "true",
     });
@@ -251,7 +292,7 @@ describe("Postgres", () => {
     "postgres://u:1#hunter2@db/x",
     "postgres://u:hunter2:x@db:port/x",
   ])("a DATABASE_URL that cannot be read is refused unseen: %s", (url) => {
-    const problems = problemsOf({ NODE_ENV: "production", DATABASE_URL: url });
+    const problems = problemsOf({ DATABASE_URL: url });
     expect(problems).toEqual([expect.stringContaining("DATABASE_URL: cannot be read")]);
     expect(problems.join()).not.toContain("hunter2");
   });
@@ -315,7 +356,7 @@ describe("names", () => {
   });
 
   test("what a Knative pod finds in its environment is taken without a word", () => {
-    const { config, notes } = readConfig({ ...knativePod(), PG_HOST: "db" });
+    const { config, notes } = readConfig({ ...knativePod(), VAULT_ADDR: "https://vault.vault.svc:8200" });
     expect(config.profile).toBe("production");
     expect(notes).toEqual(["REDIS_PORT=tcp://10.96.7.7:6379 is a Kubernetes service link and is ignored"]);
   });

@@ -38,6 +38,7 @@ const NOT_PUBLIC = {
   expects: "a host, host:port, address or CIDR",
 };
 const SUBJECT = { pattern: "^[^\\x00-\\x1f]+$", expects: "the `sub` of a token" };
+const MOUNT = { pattern: "^[\\w.-]+(/[\\w.-]+)*$", expects: "a path without slashes at its ends" };
 const NO_SPACES = { pattern: "^\\S+$", expects: "text without spaces" };
 
 const service = {
@@ -125,6 +126,33 @@ const runs = {
   RUN_MAX_TOKENS: integer(2_000_000, 1, 1_000_000_000, "Most model tokens that it may ask for."),
   RUN_MAX_TOOL_CALLS: integer(1000, 1, 1_000_000, "Most tool calls that it may ask for."),
 };
+const vault = {
+  VAULT_ADDR: text("Vault server that holds the secrets.", "no Vault: variables hold them", URL_ONLY),
+  VAULT_ROLE: textOr("agent-executor", "Role to log in as, with the service account's token.", NO_SPACES),
+  VAULT_JWT_PATH: textOr(
+    "/var/run/secrets/kubernetes.io/serviceaccount/token",
+    "File of the service account's token; read again at every login.",
+    {},
+  ),
+  VAULT_AUTH_MOUNT: textOr("kubernetes", "Mount of the Kubernetes auth method.", MOUNT),
+  VAULT_KV_MOUNT: textOr("secret", "Mount of the KV engine, version 2.", MOUNT),
+  VAULT_SECRET_PREFIX: textOr("agent-executor", "Path below which the secrets lie.", MOUNT),
+  VAULT_NAMESPACE: text("Namespace of Vault Enterprise.", undefined, NO_SPACES),
+  VAULT_CACERT: text("PEM file of the authority behind Vault's certificate.", "the usual ones"),
+  VAULT_REFRESH_SECONDS: integer(300, 1, 86_400, "How often secrets are read again."),
+  VAULT_DATABASE_ROLE: text(
+    "Role of the database engine that makes the user for Postgres.",
+    "the KV secret",
+    MOUNT,
+  ),
+  VAULT_DATABASE_MOUNT: textOr("database", "Mount of that engine.", MOUNT),
+};
+const redis = {
+  REDIS_URL: secret("`redis://` or `rediss://user:password@host:port/db`."),
+  REDIS_HOST: text("Redis server: host name or address.", "required in production", ADDRESS),
+  REDIS_PORT: integer(6379, 1, 65_535, "Port of it."),
+  REDIS_PASSWORD: secret("Password for it."),
+};
 const retention = {
   RETENTION_DAYS: integer(7, 1, 3650, "Days that a finished job, and the knowledge of its events, is kept."),
 };
@@ -141,6 +169,8 @@ const groups = {
   tools,
   runs,
   retention,
+  vault,
+  redis,
   callers,
   platform,
 };
@@ -152,6 +182,8 @@ const Environment = Type.Object({
   ...tools,
   ...runs,
   ...retention,
+  ...vault,
+  ...redis,
   ...callers,
   ...platform,
 });
@@ -167,8 +199,7 @@ export const variables: readonly Variable[] = Object.entries(groups).flatMap(([g
 
 /** Names of the contract that nothing reads yet: one that gets its row above is deleted here. */
 export const reserved: ReadonlySet<string> = new Set(
-  `VAULT_ADDR VAULT_ROLE VAULT_AUTH_MOUNT VAULT_KV_MOUNT VAULT_SECRET_PREFIX VAULT_NAMESPACE VAULT_CACERT
-  VAULT_JWT_PATH VAULT_REFRESH_SECONDS REDIS_HOST REDIS_PORT REDIS_PASSWORD REDIS_URL NATS_URL
+  `NATS_URL
   NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES MCP_SERVERS READY_STRICT
   STREAM_MAXLEN STREAM_TTL_SECONDS`.split(/\s+/),
 );

@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import { hideValue } from "../observability/redaction.ts";
 
 /** What may stand in a header line: the token's own alphabet is smaller. */
 const TOKEN = /^[\x21-\x7e]{1,16384}$/;
@@ -23,7 +24,9 @@ export class TokenFile {
       const { mtimeMs, ino, size } = await stat(this.#path);
       const version = `${mtimeMs}:${ino}:${size}`;
       if (this.#last?.version !== version) {
-        this.#last = { version, token: checked(await readFile(this.#path, "utf8"), this.#path) };
+        const token = checked(await readFile(this.#path, "utf8"), this.#path);
+        hideValue(token);
+        this.#last = { version, token };
       }
       return this.#last.token;
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AgentError, cutToBytes } from "../errors/agent-error.ts";
+import { redact } from "../observability/redaction.ts";
 import { isDatabaseUnavailable } from "../postgres/failures.ts";
 import { lastAnswer } from "./body.ts";
 
@@ -46,7 +47,7 @@ function sendError(reply: FastifyReply, error: AgentError): FastifyReply {
 
 /** One line of JSON that is short enough for a dead-letter sink. */
 export function errorBody({ code, message, path }: AgentError): string {
-  const line = message.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");
+  const line = redact(message).replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");
   for (let most = 600; ; most -= 100) {
     const error = { code, message: cutToBytes(line, most), ...(path !== undefined && { path }) };
     const body = JSON.stringify({ error });

@@ -1,4 +1,5 @@
 import { type Logger, pino } from "pino";
+import { redactLine } from "./redaction.ts";
 
 export type { Logger };
 
@@ -6,15 +7,17 @@ export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" |
 
 /** JSON lines on stdout. Payloads and secrets are never logged; errors go in by code and message. */
 export function createLogger(level: LogLevel): Logger {
-  return pino({
+  const stdout = pino.destination(1);
+  const options = {
     level,
     base: null,
     messageKey: "message",
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
-    formatters: { level: (label) => ({ level: label }) },
+    formatters: { level: (label: string) => ({ level: label }) },
     redact: ["password", "api_key", "apiKey", "authorization", "token", "*.password", "*.api_key", "*.token"],
     serializers: { err: describe },
-  });
+  };
+  return pino(options, { write: (line) => stdout.write(redactLine(line)) });
 }
 
 /** Not the whole error: drivers and clients hang connection strings and request headers on theirs. */

@@ -16,9 +16,9 @@ const duration = new Histogram({
   buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
   registers,
 });
-// Nothing counts up this one and the one for Redis before those two are connected to; they are there
-// at 0 from the start, because dashboards of the reference service ask for them.
-new Counter({
+// Nothing counts up the one for Redis before that is connected to; these are there at 0 from the start,
+// because dashboards of the reference service ask for them.
+const vaultLogins = new Counter({
   name: "agent_executor_vault_auth_failures_total",
   help: "Logins to Vault that failed.",
   registers,
@@ -125,6 +125,10 @@ export const outboxMetrics = {
     outbox.parked.set(figures.parked);
     outbox.oldest.set(figures.oldestSeconds);
   },
+};
+
+export const vaultMetrics = {
+  loginFailed: (): void => vaultLogins.inc(),
 };
 
 export const databaseMetrics = {

@@ -3,6 +3,7 @@ import type { PendingQuestion } from "../checkpoints/questions.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import { uuidV5 } from "../events/ids.ts";
 import { encodeStructured, outcomeEvent } from "../events/outgoing.ts";
+import { redactJson } from "../observability/redaction.ts";
 import { childOf, parseTraceparent } from "../observability/traceparent.ts";
 import type { Queryable } from "../postgres/database.ts";
 import { cancelledOutcome } from "./cancel.ts";
@@ -58,13 +59,14 @@ export async function settleWaiting(
   const waitNo = run.waitNo + 1;
   const asked = questions.map((question) => describe(run.runId, waitNo, question, now));
   const parent = parseTraceparent(run.traceparent ?? undefined);
-  const event = outcomeEvent({
+  const whole = outcomeEvent({
     ...{ prefix: sender.prefix, source: sender.source, overrides: sender.overrides },
     ...{ runId: run.runId, jobId: run.jobId, kind: "interrupted", waitNo, causationId: run.eventId },
     data: { job_id: run.jobId, run_id: run.runId, interrupts: asked.map(({ shown }) => shown), usage },
     time: now,
     ...(parent && { traceparent: childOf(parent) }),
   });
+  const event = { ...whole, data: redactJson(whole.data) };
   const bytes = encodeStructured(event);
   const [row] = await db.query<{ behindOthers: boolean }>("settle-waiting", WAIT, [
     run.runId,

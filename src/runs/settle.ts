@@ -1,5 +1,6 @@
 import { AgentError } from "../errors/agent-error.ts";
 import { encodeStructured, type OutcomeKind, outcomeEvent } from "../events/outgoing.ts";
+import { redactJson } from "../observability/redaction.ts";
 import { childOf, parseTraceparent } from "../observability/traceparent.ts";
 import type { Queryable } from "../postgres/database.ts";
 import type { ClaimedRun, Outcome, RunStatus } from "./run.ts";
@@ -70,7 +71,7 @@ export async function settleRun(
   from: readonly RunStatus[] = ["running"],
 ): Promise<Settled> {
   const parent = parseTraceparent(run.traceparent ?? undefined);
-  const event = outcomeEvent({
+  const whole = outcomeEvent({
     prefix: sender.prefix,
     source: sender.source,
     runId: run.runId,
@@ -82,6 +83,7 @@ export async function settleRun(
     overrides: sender.overrides,
     ...(parent && { traceparent: childOf(parent) }),
   });
+  const event = { ...whole, data: redactJson(whole.data) };
   const bytes = encodeStructured(event);
   const [row] = await db.query<{ behindOthers: boolean; jobHasQueued: boolean }>("settle-run", SETTLE, [
     run.runId,

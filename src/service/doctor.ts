@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { Check } from "../cli/doctor.ts";
 import type { Config } from "../config.ts";
 import { createLogger } from "../observability/logger.ts";
+import { readJwtFile, vaultTrust, whatToRead } from "./secrets.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -12,7 +12,7 @@ export function checksOf(config: Config, env: Env): Check[] {
     postgresCheck(config),
     ...sinkChecks(config),
     ...oidcChecks(config),
-    ...vaultChecks(env),
+    ...vaultChecks(config),
     ...redisChecks(env),
     ...natsChecks(env),
     ...modelChecks(config),
@@ -35,7 +35,9 @@ function postgresCheck(config: Config): Check {
     const { lookAtPostgres } = await import("../cli/doctor-postgres.ts");
     return await lookAtPostgres(() => openDatabase(config, createLogger("silent")));
   };
-  const fix = `check PG_HOST and PG_PORT (${postgres.host}:${postgres.port}), and that the server takes connections from here`;
+  const named =
+    postgres.kind === "server" ? ` (${postgres.host}:${postgres.port})` : ", or the secret in Vault";
+  const fix = `check PG_HOST and PG_PORT${named}, and that the server takes connections from here`;
   return { name: "postgres", look, fix };
 }
 
@@ -64,13 +66,19 @@ function oidcChecks({ oidc }: Config): Check[] {
   return [{ name: "oidc", look, fix }];
 }
 
-function vaultChecks({ VAULT_ADDR: address, VAULT_CACERT: caFile }: Env): Check[] {
-  if (!address) return [];
+function vaultChecks(config: Config): Check[] {
+  const { vault } = config;
+  if (vault === undefined) return [];
   const look = async () => {
     const { askVault } = await import("../cli/probes.ts");
-    const { readCertificates, withUsualRoots } = await import("../delivery/trust.ts");
-    const ca = caFile && withUsualRoots(readCertificates(await readFile(caFile, "utf8"), "VAULT_CACERT"));
-    return await askVault(new URL(address), ca || undefined);
+    const { lookAtVault } = await import("../cli/doctor-vault.ts");
+    const { openApi } = await import("../secrets/api.ts");
+    const ca = await vaultTrust(vault);
+    const health = await askVault(new URL(vault.address), ca);
+    const api = await openApi({ ...vault, ca });
+    const readJwt = () => readJwtFile(vault.jwtPath);
+    const { load: wanted, needed } = whatToRead(config);
+    return `${health}; ${await lookAtVault({ ...vault, api, readJwt, wanted, needed })}`;
   };
   return [{ name: "vault", look, fix: "check VAULT_ADDR and VAULT_CACERT" }];
 }

@@ -2,15 +2,28 @@ import type { Config } from "../config.ts";
 import type { Readiness } from "../http/health.ts";
 import { pause } from "../lifetime/pause.ts";
 import type { Database } from "../postgres/database.ts";
+import type { Secrets } from "../secrets/secrets.ts";
 
 /** A probe that takes longer than this has failed. */
 const PROBE_MS = 1000;
 
-/** Vault and Redis are not used by this version: true, and named, so that probes can be written today. */
-export async function readiness(config: Config, db: Database | undefined): Promise<Readiness> {
+/**
+ * What is not used is true, and named, so that probes can be written today; Redis is not by this version.
+ * Vault is true from when it gave what is needed until that runs out: that it is away now harms nobody.
+ */
+export async function readiness(
+  config: Config,
+  db: Database | undefined,
+  secrets: Secrets | undefined,
+): Promise<Readiness> {
   const postgres = db !== undefined && (await answers(db));
-  const embedded = ["vault", "redis", ...(config.postgres.kind === "embedded" ? ["postgres"] : [])];
-  return { ready: postgres, services: { vault: true, postgres, redis: true }, embedded };
+  const vault = config.vault === undefined || secrets?.isUsable === true;
+  const embedded = [
+    ...(config.vault === undefined ? ["vault"] : []),
+    "redis",
+    ...(config.postgres.kind === "embedded" ? ["postgres"] : []),
+  ];
+  return { ready: postgres && vault, services: { vault, postgres, redis: true }, embedded };
 }
 
 /** The figures of the outbox are those of the database; when it is away they stay as they were. */

@@ -10,8 +10,10 @@ import { Poller } from "../lifetime/poller.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Database } from "../postgres/database.ts";
 import type { Door } from "../runs/door.ts";
+import type { Secrets } from "../secrets/secrets.ts";
 import { openDatabase } from "./database.ts";
 import { openDeliverer } from "./delivery.ts";
+import { modelSettings } from "./secrets.ts";
 
 /** What rooms of their own read from the configuration, read at the start. */
 export type Settings = {
@@ -30,14 +32,15 @@ export async function connectUntilDone(
   log: Logger,
   lifetime: Lifetime,
   stopping: () => boolean,
+  secrets?: Secrets,
 ): Promise<Connected> {
-  const db = lifetime.own(await openDatabase(config, log), (database) => database.close());
+  const db = lifetime.own(await openDatabase(config, log, secrets), (database) => database.close());
   const { migrate } = await import("../postgres/migrate.ts");
   const { setUpCheckpoints } = await import("../checkpoints/set-up.ts");
   for (let tries = 0; !stopping(); tries++) {
     try {
       await migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]);
-      return await openRuns(config, settings, db, log, lifetime);
+      return await openRuns(config, settings, db, log, lifetime, secrets);
     } catch (error) {
       const { databaseMetrics } = await import("../observability/metrics.ts");
       databaseMetrics.connectionFailed();
@@ -54,6 +57,7 @@ async function openRuns(
   db: Database,
   log: Logger,
   lifetime: Lifetime,
+  secrets?: Secrets,
 ): Promise<Connected> {
   const { Acceptor } = await import("../runs/accept.ts");
   const { Door } = await import("../runs/door.ts");
@@ -62,8 +66,8 @@ async function openRuns(
   const { Agents } = await import("../agents/compile.ts");
   const { openModelGate } = await import("./model-gate.ts");
   const { modelMetrics } = await import("../observability/metrics.ts");
-  const { runs, events, sink, models } = config;
-  const gate = openModelGate(models.maxConcurrent, undefined, log);
+  const { runs, events, sink } = config;
+  const gate = openModelGate(config.models.maxConcurrent, undefined, log);
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
   const waiters = new Waiters();
   const deliverer =
@@ -79,13 +83,7 @@ async function openRuns(
     db,
     agents: new Agents({
       egress: { allow: settings.egressAllow },
-      settings: () => ({
-        providers: { openai: models.openai, anthropic: models.anthropic },
-        allowedBaseUrls: models.baseUrls,
-        offlineModels: models.allowOffline,
-        gate,
-        watch: modelMetrics,
-      }),
+      settings: () => ({ ...modelSettings(config, secrets), gate, watch: modelMetrics }),
     }),
     maxLimits: runs.maxLimits,
     name,

@@ -87,7 +87,8 @@ describe("the cap on requests to a provider", () => {
 
       expect(results.filter(({ output }) => output === "One two.")).toHaveLength(200);
       expect(server.requests).toHaveLength(200);
-      expect(server.mostAtOnce).toBe(8);
+      expect(server.mostAtOnce).toBeLessThanOrEqual(8);
+      expect(server.mostAtOnce).toBeGreaterThan(1);
     },
   );
 

@@ -1,6 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createServer as createTcpServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Finding } from "../../src/cli/doctor.ts";
@@ -12,6 +16,7 @@ import { serviceUrl } from "../support/environment.ts";
 import { type Issuer, startIssuer } from "../support/issuer.ts";
 import { runCommand } from "../support/process.ts";
 import { type Sink, startSink } from "../support/sink.ts";
+import { startVault, type VaultDouble } from "../support/vault.ts";
 import { freePort } from "../support/wait.ts";
 
 type Env = Record<string, string>;
@@ -40,17 +45,18 @@ describe("the doctor", () => {
   let database: TestDatabase;
   let sink: Sink;
   let issuer: Issuer;
-  let vault: { url: string; server: Server };
-  let vaultStatus = 200;
+  let vault: VaultDouble;
+  let jwtFile: string;
   let healthy: Env;
   let dead: number;
   beforeAll(async () => {
     database = await freshDatabase();
     sink = await startSink();
     issuer = await startIssuer();
-    vault = await aServer((request, response) => {
-      response.writeHead(request.url === "/v1/sys/health" ? vaultStatus : 404).end("{}");
-    });
+    vault = await startVault();
+    vault.put("llm-providers/anthropic", { api_key: "sk-ant" });
+    jwtFile = join(tmpdir(), `jwt-${randomUUID()}`);
+    await vault.writeJwt(jwtFile);
     dead = await freePort();
     healthy = {
       DATABASE_URL: database.url,
@@ -58,6 +64,7 @@ describe("the doctor", () => {
       OIDC_ISSUER: issuer.url,
       OIDC_AUDIENCE: issuer.audience,
       VAULT_ADDR: vault.url,
+      VAULT_JWT_PATH: jwtFile,
       REDIS_URL: serviceUrl("redis"),
       NATS_URL: serviceUrl("nats"),
       OPENAI_API_KEY: "sk-the-key",
@@ -65,7 +72,8 @@ describe("the doctor", () => {
     };
   });
   afterAll(async () => {
-    vault.server.close();
+    await vault[Symbol.asyncDispose]();
+    await rm(jwtFile, { force: true });
     await issuer[Symbol.asyncDispose]();
     await sink.close();
     await database[Symbol.asyncDispose]();
@@ -81,7 +89,9 @@ describe("the doctor", () => {
       expect.stringMatching(/^ok {7}postgres +PostgreSQL \d.+ is up to date, clocks \d+ ms apart$/),
       expect.stringMatching(/^ok {7}sink +127\.0\.0\.1:\d+ answers, without TLS$/),
       expect.stringMatching(/^ok {7}oidc +http.+ publishes 1 key$/),
-      expect.stringMatching(/^ok {7}vault +Vault at 127\.0\.0\.1:\d+ is active$/),
+      expect.stringMatching(
+        /^ok {7}vault +Vault at 127\.0\.0\.1:\d+ is active; logged in as agent-executor; \S+anthropic is there$/,
+      ),
       expect.stringMatching(/^ok {7}redis +Redis [\d.]+ at .+:\d+$/),
       expect.stringMatching(/^ok {7}nats +NATS [\d.]+ at .+:\d+, with JetStream$/),
       expect.stringMatching(/^ok {7}openai +127\.0\.0\.1:\d+ answers, without TLS$/),
@@ -147,18 +157,39 @@ describe("the doctor", () => {
   });
 
   it.each([
-    [429, /^ok .+a standby/],
-    [473, /^ok .+a performance standby/],
+    [429, /^problem .+login/], // a standby that does not forward is of no use
     [503, /^problem .+Vault is sealed\. Fix: unseal it/],
     [501, /^problem .+not initialised\. Fix: vault operator init/],
     [472, /^problem .+answers 472.+Fix: check VAULT_ADDR/],
     [404, /^problem .+answers 404/],
   ])("reads a health of %i", async (status, line) => {
-    vaultStatus = status;
+    const { url, server } = await aServer((_request, response) => void response.writeHead(status).end("{}"));
 
-    expect(await lineOf("vault", { VAULT_ADDR: vault.url })).toMatch(line);
+    expect(await lineOf("vault", { VAULT_ADDR: url, VAULT_JWT_PATH: jwtFile })).toMatch(line);
 
-    vaultStatus = 200;
+    server.close();
+  });
+
+  it("tells what is wrong with the login to Vault, and with each path", async () => {
+    const env = { VAULT_ADDR: vault.url, VAULT_JWT_PATH: jwtFile, PG_HOST: "db", PG_PASSWORD: "x" };
+
+    const production = { ...env, NODE_ENV: "production" };
+    expect(await lineOf("vault", { ...env, VAULT_JWT_PATH: "/no/such/file" })).toMatch(
+      /no such file.+Fix: mount the service account's token at \/no\/such\/file, or set VAULT_JWT_PATH$/,
+    );
+    expect(await lineOf("vault", { ...env, VAULT_ROLE: "others" })).toMatch(
+      /login as others: .+400 invalid role name "others"\. Fix: check VAULT_ROLE and VAULT_AUTH_MOUNT/,
+    );
+    expect(await lineOf("vault", production)).toMatch(
+      /redis is not there\. Fix: vault kv put secret\/agent-executor\/redis/,
+    );
+    expect(await lineOf("vault", env)).toMatch(/^ok .+redis is not there, which is allowed/);
+    vault.behave({ forbidden: () => true });
+    expect(await lineOf("vault", env)).toMatch(
+      /permission denied\. Fix: the policy must allow: path "secret\/data\/agent-executor\/redis" \{ capabilities/,
+    );
+    vault.behave({});
+    expect(vault.liveTokens()).toEqual([]);
   });
 
   it("tells what is wrong with Postgres, and by which variable", async () => {
