@@ -1,4 +1,5 @@
 import { cp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
 
@@ -35,6 +36,24 @@ export async function bundle({ folder, crashPoints = false, plugins = [] }: Bund
     sourcemap: false,
     logLevel: "warning",
   });
+  await bundleSandbox(resolve(dist, "sandbox"));
   // Beside the chunks: a migration is looked up next to the code that runs it.
   await cp(resolve(root, "src/postgres/migrations"), resolve(dist, "chunks/migrations"), { recursive: true });
+}
+
+/** A thread's entry is a file of its own, whole, with its WebAssembly: not a chunk, which anyone may import. */
+async function bundleSandbox(folder: string): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: { worker: "src/sandbox/worker.ts" },
+    outdir: folder,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    legalComments: "linked",
+    logLevel: "warning",
+  });
+  const wasm = createRequire(import.meta.url).resolve("@jitl/quickjs-wasmfile-release-sync/wasm");
+  await cp(wasm, resolve(folder, "quickjs.wasm"));
 }
