@@ -75,7 +75,12 @@ function arrange(given: Given, production: boolean, found: Findings) {
       baseUrls: given.MODEL_BASE_URLS,
       allowOffline: given.ALLOW_OFFLINE_MODELS ?? !production,
     },
-    tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
+    // As texts: the agents room reads them.
+    tools: {
+      egressAllow: given.EGRESS_ALLOW,
+      mcpServers: given.MCP_SERVERS,
+      modules: given.TOOL_MODULES,
+    },
     retentionDays: given.RETENTION_DAYS,
     runs: {
       maxConcurrent: given.MAX_CONCURRENT_RUNS,

@@ -103,6 +103,11 @@ const models = {
 };
 const tools = {
   EGRESS_ALLOW: Type.Array(Type.String(), { default: [], ...NOT_PUBLIC }),
+  MCP_SERVERS: text("JSON file of MCP servers: name → URL, or `{command, args}`.", "none"),
+  TOOL_MODULES: list("Modules that tools of type `module` may name: `name=/path/to/module.mjs`.", {
+    pattern: "^[\\w-]{1,64}=\\S+$",
+    expects: "name=path",
+  }),
 };
 const runs = {
   MAX_CONCURRENT_RUNS: integer(32, 1, 10_000, "Runs that one process works on at once."),
@@ -159,6 +164,6 @@ export const variables: readonly Variable[] = Object.entries(groups).flatMap(([g
 export const reserved: ReadonlySet<string> = new Set(
   `VAULT_ADDR VAULT_ROLE VAULT_AUTH_MOUNT VAULT_KV_MOUNT VAULT_SECRET_PREFIX VAULT_NAMESPACE VAULT_CACERT
   VAULT_JWT_PATH VAULT_REFRESH_SECONDS REDIS_HOST REDIS_PORT REDIS_PASSWORD REDIS_URL NATS_URL
-  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES MCP_SERVERS READY_STRICT
+  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES READY_STRICT
   STREAM_MAXLEN STREAM_TTL_SECONDS`.split(/\s+/),
 );

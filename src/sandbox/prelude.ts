@@ -1,6 +1,9 @@
 /** What a script may look for out of habit, by what to say of it. */
 const MISSING = [
-  ["timers", ["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "queueMicrotask"]],
+  [
+    "timers",
+    ["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "queueMicrotask"],
+  ],
   ["network: make it a tool of type http", ["fetch", "XMLHttpRequest", "WebSocket", "EventSource"]],
   ["modules and no files", ["require", "process", "Buffer", "Deno", "Bun"]],
 ] as const;

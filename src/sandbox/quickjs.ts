@@ -5,9 +5,13 @@ import {
   type QuickJSContext,
   type QuickJSHandle,
   type QuickJSRuntime,
+  type QuickJSSyncVariant,
 } from "quickjs-emscripten-core";
 import { PRELUDE } from "./prelude.ts";
 import type { ScriptAnswer, ScriptCall } from "./script.ts";
+
+// Its types speak of the CommonJS module; what is imported is the variant itself.
+const variant = base as unknown as QuickJSSyncVariant;
 
 const MAX_LINES = 100;
 /** Of the interpreter's own stack: deeper, and the thread's would overflow before it. */
@@ -20,7 +24,7 @@ const JOBS_AT_ONCE = 50;
  * it, so nothing that a script leaves behind, or breaks, is there for the next.
  */
 export async function runScript(module: WebAssembly.Module, call: ScriptCall): Promise<ScriptAnswer> {
-  const quickjs = await newQuickJSWASMModuleFromVariant(newVariant(base, { wasmModule: module }));
+  const quickjs = await newQuickJSWASMModuleFromVariant(newVariant(variant, { wasmModule: module }));
   const lines: string[] = [];
   const deadline = performance.now() + call.milliseconds;
   const isLate = () => performance.now() > deadline;
@@ -52,14 +56,14 @@ function evaluate(runtime: QuickJSRuntime, call: ScriptCall, lines: string[], is
   const log = context.newFunction("log", (line) => {
     if (lines.length < MAX_LINES) lines.push(context.getString(line));
   });
-  const prelude = valueOf(context, context.evalCode(PRELUDE, "prelude.js"));
-  const run = valueOf(context, context.callFunction(prelude, context.undefined, log));
+  const prelude = unwrap(context, context.evalCode(PRELUDE, "prelude.js"));
+  const run = unwrap(context, context.callFunction(prelude, context.undefined, log));
   const exported = settled(context, moduleOf(context, call.script), isLate);
   const script = context.getProp(exported, "default");
   const { newString } = context;
   const given = [call.args, call.context].map((text) => newString.call(context, text));
   const most = context.newNumber(call.maxCharacters);
-  const promise = valueOf(context, context.callFunction(run, context.undefined, script, ...given, most));
+  const promise = unwrap(context, context.callFunction(run, context.undefined, script, ...given, most));
   const answer = settled(context, promise, isLate);
   if (context.typeof(answer) !== "string") throw new ScriptProblem("the script broke its own surroundings");
   return context.getString(answer);
@@ -69,7 +73,7 @@ function evaluate(runtime: QuickJSRuntime, call: ScriptCall, lines: string[], is
 function moduleOf(context: QuickJSContext, script: string): QuickJSHandle {
   const isModule = /^\s*export\s+default\b/m.test(script);
   const source = isModule ? script : `export default ${script}`;
-  return valueOf(context, context.evalCode(source, "script.js", { type: "module" }));
+  return unwrap(context, context.evalCode(source, "script.js", { type: "module" }));
 }
 
 /**
@@ -94,7 +98,7 @@ function settled(context: QuickJSContext, handle: QuickJSHandle, isLate: () => b
 
 type Result = { error?: QuickJSHandle | undefined; value?: QuickJSHandle };
 
-function valueOf(context: QuickJSContext, result: Result): QuickJSHandle {
+function unwrap(context: QuickJSContext, result: Result): QuickJSHandle {
   if (result.error) throw new ScriptProblem(describe(context, result.error));
   if (result.value) return result.value;
   throw new ScriptProblem("nothing came of the script");

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { EgressAllow } from "../agents/egress-allow.ts";
+import type { McpServer } from "../agents/mcp-servers.ts";
 import type { Config } from "../config.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import type { Lifetime } from "../lifetime/lifetime.ts";
@@ -17,6 +18,7 @@ import { openDeliverer } from "./delivery.ts";
 export type Settings = {
   overrides: ReadonlyMap<string, string>;
   egressAllow: EgressAllow;
+  mcpServers: ReadonlyMap<string, McpServer>;
   sinkCa: readonly string[] | undefined;
 };
 
@@ -75,7 +77,7 @@ async function openRuns(
   const worker = new Worker({
     db,
     agents: new Agents({
-      egress: { allow: settings.egressAllow },
+      toolbox: await openToolbox(config, settings, db, lifetime),
       settings: () => ({
         providers: { openai: models.openai, anthropic: models.anthropic },
         allowedBaseUrls: models.baseUrls,
@@ -106,6 +108,17 @@ async function openRuns(
     door.stopWaiting();
   };
   return { db, door, stopRuns };
+}
+
+async function openToolbox({ tools }: Config, settings: Settings, db: Database, lifetime: Lifetime) {
+  const { Toolbox } = await import("../agents/toolbox.ts");
+  const toolbox = new Toolbox({
+    egress: { allow: settings.egressAllow },
+    mcpServers: settings.mcpServers,
+    modules: new Map(tools.modules.map((item) => [item.replace(/=.*$/, ""), item.replace(/^[^=]*=/, "")])),
+    db,
+  });
+  return lifetime.own(toolbox, (each) => each.close());
 }
 
 /** Every process looks now and then; whoever comes second finds the rows locked or gone. */
