@@ -28,7 +28,12 @@ export async function secretHeaders(
   return { headers, values };
 }
 
-async function readValue(path: string, key: string, url: URL, read: SecretReader | undefined): Promise<string> {
+async function readValue(
+  path: string,
+  key: string,
+  url: URL,
+  read: SecretReader | undefined,
+): Promise<string> {
   if (read === undefined) {
     throw refused(`the tool needs the secret ${path}, and no Vault is configured: set VAULT_ADDR`);
   }

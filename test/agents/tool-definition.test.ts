@@ -25,7 +25,11 @@ describe("a tool", () => {
     expect(toolOf({})).toMatchObject({
       ...{ name: "look", description: "look", effect: "read", onUnknown: "fail", timeoutSeconds: 30 },
       retry: { attempts: 1, waitSeconds: 1 },
-      runtime: { type: "http", method: "GET", url: { origin: "https://example.com", path: "/{id}", query: "" } },
+      runtime: {
+        type: "http",
+        method: "GET",
+        url: { origin: "https://example.com", path: "/{id}", query: "" },
+      },
     });
   });
 
