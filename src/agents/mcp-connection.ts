@@ -12,7 +12,13 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_TOOLS = 500;
 
 export type McpTool = { name: string; description: string; schema: Record<string, unknown> };
-export type McpCall = { tool: string; args: Record<string, unknown>; milliseconds: number };
+export type McpCall = {
+  tool: string;
+  args: Record<string, unknown>;
+  milliseconds: number;
+  /** Whether it may be made twice. */
+  mayRepeat: boolean;
+};
 
 /** A call that came to no answer; `sent` is false only when the server cannot have seen it. */
 export class McpFailure extends Error {
@@ -40,7 +46,7 @@ export class McpConnection {
   /** Throws tool_unavailable, which may pass. */
   async tools(): Promise<McpTool[]> {
     try {
-      return await this.#again((client) => listTools(client));
+      return await this.#again(true, (client) => listTools(client));
     } catch (error) {
       if (error instanceof AgentError) throw error;
       const why = error instanceof Error ? error.message.slice(0, 200) : "";
@@ -49,14 +55,17 @@ export class McpConnection {
   }
 
   /** The server's answer, also one that says that the tool failed; else an McpFailure. */
-  async call({ tool, args, milliseconds }: McpCall, signal?: AbortSignal): Promise<CallToolResult> {
+  async call(
+    { tool, args, milliseconds, mayRepeat }: McpCall,
+    signal?: AbortSignal,
+  ): Promise<CallToolResult> {
     const params = { name: tool, arguments: args };
     const options = {
       timeout: milliseconds,
       maxTotalTimeout: milliseconds,
       ...(signal ? { signal } : {}),
     };
-    const result = await this.#again((client) => client.callTool(params, undefined, options));
+    const result = await this.#again(mayRepeat, (client) => client.callTool(params, undefined, options));
     return result as CallToolResult; // the SDK has checked it; the other form is of an old protocol
   }
 
@@ -66,8 +75,8 @@ export class McpConnection {
     await client?.close().catch(() => undefined);
   }
 
-  /** With a client that is there; one that turns out to be lost, before anything was sent, is replaced once. */
-  async #again<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  /** With a client that is there; one that turns out to be lost is replaced once, where that can do no harm. */
+  async #again<T>(mayRepeat: boolean, work: (client: Client) => Promise<T>): Promise<T> {
     for (const isLast of [false, true]) {
       const client = await this.#connected();
       try {
@@ -75,7 +84,7 @@ export class McpConnection {
       } catch (error) {
         const { isLost, sent } = judge(error);
         if (isLost) await this.#drop(client);
-        if (!isLost || sent || isLast) throw failureOf(error, sent);
+        if (!isLost || (sent && !mayRepeat) || isLast) throw failureOf(error, sent);
       }
     }
     throw new McpFailure("the server could not be reached", false);

@@ -64,7 +64,10 @@ function argumentsBy(schema: McpTool["schema"], path: string) {
 export async function prepareMcp(tool: ToolOf<"mcp">, args: Args, toolbox: Toolbox): Promise<ToolWork> {
   const { server, tool: name = tool.name } = tool.runtime;
   const connection = await toolbox.mcp(server, below(below(tool.path, "runtime"), "server"));
-  const call = { tool: name, args: { ...args }, milliseconds: tool.timeoutSeconds * 1000 };
+  const call = {
+    ...{ tool: name, args: { ...args }, milliseconds: tool.timeoutSeconds * 1000 },
+    mayRepeat: tool.effect === "read",
+  };
   return async ({ signal }) =>
     await withRetries(tool, signal, async () => {
       signal?.throwIfAborted();

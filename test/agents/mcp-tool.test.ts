@@ -109,7 +109,8 @@ describe("an MCP server", () => {
   it("that was started anew, with no memory of our session, is spoken to anew", async () => {
     const first = await startMcpServer();
     const toolbox = await toolboxWith({ files: first.url });
-    const greet = (who: string) => toldBy(toolbox, [one("greet")], [{ name: "look", args: { who } }]);
+    const greet = (who: string) =>
+      toldBy(toolbox, [one("greet", { effect: "read" })], [{ name: "look", args: { who } }]);
     expect(await greet("one")).toEqual([["Hello one, says greet", "success"]]);
     await first[Symbol.asyncDispose]();
     await using second = await startMcpServer(first.port);
