@@ -12,7 +12,8 @@ export const SecretReference = Type.Object(
   {
     $secret: Type.String({
       description: "`tools/<path>#<key>`, below the operator's folder of secrets.",
-      pattern: "^tools/[\\w./-]{1,200}#[\\w.-]{1,100}$",
+      pattern: "^tools(/[\\w-][\\w.-]*)+#[\\w.-]+$",
+      maxLength: 300,
     }),
     prefix: Type.Optional(
       Type.String({ description: "What stands before it, like `Bearer `.", maxLength: 100 }),
@@ -118,7 +119,7 @@ const Python = Type.Object(
   strict,
 );
 
-const byType = {
+export const runtimesByType = {
   http: Http,
   javascript: JavaScript,
   mcp: Mcp,
@@ -126,15 +127,15 @@ const byType = {
   module: Module,
   python: Python,
 };
-type SentRuntime = Static<(typeof byType)[keyof typeof byType]>;
+type SentRuntime = Static<(typeof runtimesByType)[keyof typeof runtimesByType]>;
 
-/** By `if` and `then`, not as a union: the validator then speaks of the one kind that was meant. */
+/** By `if` and `then`, not as a union: what is said of a runtime is said of the one kind that was meant. */
 export const Runtime = Type.Unsafe<SentRuntime>({
   type: "object",
   description: "What the tool is, and how it runs.",
   required: ["type"],
-  properties: { type: { enum: Object.keys(byType), description: "What the tool is." } },
-  allOf: Object.entries(byType).map(([type, then]) => ({
+  properties: { type: { enum: Object.keys(runtimesByType), description: "What the tool is." } },
+  allOf: Object.entries(runtimesByType).map(([type, then]) => ({
     if: { properties: { type: { const: type } } },
     then,
   })),

@@ -21,10 +21,7 @@ const modules = new Map([
     "export default async ({ n }, ctx) => ({ twice: 2 * n, job: ctx.job_id, who: ctx.context.user })",
   ),
   module("thrower", "export default () => { throw new RangeError('not today') }"),
-  module(
-    "slow",
-    "export default (args, { signal }) => new Promise((r) => signal.addEventListener('abort', () => r('late')))",
-  ),
+  module("slow", "export default () => new Promise(() => {})"),
   module("empty", "export const nothing = 1"),
   module(
     "flaky",
@@ -92,7 +89,7 @@ describe("a tool of type javascript", () => {
     const endless = script("() => { for (;;); }", { timeout_seconds: 0.3 });
 
     const [[text, status] = []] = await told(wrong);
-    expect([text, status]).toEqual([expect.stringMatching(/^Error: wrong\n[^]*console:\nhere$/), "error"]);
+    expect([text, status]).toEqual([expect.stringMatching(/^Error: wrong\n[\s\S]*console:\nhere$/), "error"]);
     expect(await told(endless)).toEqual([["no answer within 0.3 s", "error"]]);
   });
 });
