@@ -14,7 +14,7 @@ const KEYS = {
 
 /** Of `runtime.type`. */
 const NO_PYTHON =
-  "there are no Python engines in this version; write the script as javascript, or offer it by http or mcp";
+  "there are no Python engines: this version does not run that yet. Write the script as javascript, or offer it by http or mcp";
 const NODE_TYPES = new Set(["tool", "router", "python", "approval", "graph"]);
 
 /** Refused, never ignored: an agent without its tools or its specialists would answer all the same. */
