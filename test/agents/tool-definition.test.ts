@@ -65,6 +65,19 @@ it("the example of the documentation is one", () => {
   expect(readDefinition(JSON.parse(example)).tools[0]).toMatchObject({ effect: "write", onUnknown: "retry" });
 });
 
+it("all tools that the documentation shows are ones", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/tools.md"), "utf8");
+  const examples = [...page.matchAll(/```json\n(.*?)```/gs)].map(([, example = ""]) => JSON.parse(example));
+  const tools = examples.filter((example) => "runtime" in example);
+
+  const types = tools.map(
+    (tool) =>
+      readDefinition({ ...withTool({}, { tools: [] }), tool_definitions: [tool] }).tools[0]?.runtime.type,
+  );
+
+  expect(new Set(types)).toEqual(new Set(["javascript", "mcp", "builtin", "module", "http"]));
+});
+
 describe("a tool is refused", () => {
   it.each([
     ["a name with spaces", withTool({ name: "look up" }, { tools: [] }), "/name", "pattern"],
