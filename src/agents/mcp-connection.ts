@@ -18,7 +18,11 @@ export type McpCall = {
   milliseconds: number;
   /** Whether it may be made twice. */
   mayRepeat: boolean;
+  idempotencyKey: string | undefined;
 };
+
+/** A server that knows it can tell a call that it gets a second time. */
+const IDEMPOTENCY_KEY = "agent-executor/idempotency-key";
 
 /** A call that came to no answer; `sent` is false only when the server cannot have seen it. */
 export class McpFailure extends Error {
@@ -56,10 +60,11 @@ export class McpConnection {
 
   /** The server's answer, also one that says that the tool failed; else an McpFailure. */
   async call(
-    { tool, args, milliseconds, mayRepeat }: McpCall,
+    { tool, args, milliseconds, mayRepeat, idempotencyKey }: McpCall,
     signal?: AbortSignal,
   ): Promise<CallToolResult> {
-    const params = { name: tool, arguments: args };
+    const meta = idempotencyKey === undefined ? {} : { _meta: { [IDEMPOTENCY_KEY]: idempotencyKey } };
+    const params = { name: tool, arguments: args, ...meta };
     const options = {
       timeout: milliseconds,
       maxTotalTimeout: milliseconds,

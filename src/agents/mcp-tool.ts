@@ -68,12 +68,15 @@ export async function prepareMcp(tool: ToolOf<"mcp">, args: Args, toolbox: Toolb
     ...{ tool: name, args: { ...args }, milliseconds: tool.timeoutSeconds * 1000 },
     mayRepeat: tool.effect === "read",
   };
-  return async ({ signal }) =>
+  return async ({ idempotencyKey, signal }) =>
     await withRetries(tool, signal, async () => {
       signal?.throwIfAborted();
       try {
         // Once a call that writes is on its way an abort is too late: it would only lose the answer.
-        const answer = await connection.call(call, tool.effect === "write" ? undefined : signal);
+        const answer = await connection.call(
+          { ...call, idempotencyKey },
+          tool.effect === "write" ? undefined : signal,
+        );
         return { outcome: outcomeOf(answer), passing: false };
       } catch (error) {
         if (tool.effect === "read") signal?.throwIfAborted();

@@ -74,6 +74,8 @@ describe("a call that was cut off by a crash", { timeout: 90_000 }, () => {
 
     expect(state).toMatchObject({ status: "completed" });
     expect(mcp.seen).toHaveLength(2);
+    expect(mcp.seen[0]?.key).toMatch(/^[\da-f-]{36}:/);
+    expect(mcp.seen[1]?.key).toBe(mcp.seen[0]?.key);
   });
 
   it("is made again where it was a script", async () => {

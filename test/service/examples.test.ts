@@ -89,7 +89,7 @@ describe("the examples", () => {
     await post("javascript-tool.event.json");
     await post("mcp-tool.event.json");
 
-    expect(desk.seen).toEqual([{ name: "greet", args: { who: "Ada" } }]);
+    expect(desk.seen).toMatchObject([{ name: "greet", args: { who: "Ada" } }]);
     const rows = await service.database.sql(
       `select convert_from(b.blob, 'UTF8') as messages from agent_executor.checkpoint_blobs b
         where b.thread_id = 'example-javascript-tool' and b.channel = 'messages' order by version desc limit 1`,

@@ -5,13 +5,13 @@ import { resolve } from "node:path";
 import process from "node:process";
 import { json } from "node:stream/consumers";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
-import { mcpToolServer } from "./mcp-tools.ts";
+import { mcpToolServer, type SeenCall } from "./mcp-tools.ts";
 
 export type McpTestServer = AsyncDisposable & {
   url: string;
   port: number;
   /** Calls of tools, in order. */
-  seen: { name: string; args: unknown }[];
+  seen: SeenCall[];
   headers: IncomingHttpHeaders[];
 };
 

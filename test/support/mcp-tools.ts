@@ -23,27 +23,32 @@ const TOOLS = [
   },
 ];
 
+export type SeenCall = { name: string; args: unknown; key: unknown };
+
 /** An MCP server with some tools, by the real SDK; `seen` gets each call. */
-export function mcpToolServer(seen: { name: string; args: unknown }[] = []): Server {
+export function mcpToolServer(seen: SeenCall[] = []): Server {
   const server = new Server({ name: "test", version: "1" }, { capabilities: { tools: {} } });
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: TOOLS }));
-  server.setRequestHandler(CallToolRequestSchema, async ({ params: { name, arguments: args } }) => {
-    seen.push({ name, args });
-    switch (name) {
-      case "hang":
-        return await new Promise<never>(() => undefined);
-      case "die":
-        process.exit(1);
-        break;
-      case "fail":
-        return { isError: true, content: [{ type: "text", text: "it does not work" }] };
-      case "long":
-        return { content: [{ type: "text", text: "x".repeat(400_000) }] };
-      case "environment":
-        return { content: [{ type: "text", text: JSON.stringify(process.env) }] };
-      default:
-        return { content: [{ type: "text", text: `Hello ${String(args?.["who"])}, says ${name}` }] };
-    }
-  });
+  server.setRequestHandler(
+    CallToolRequestSchema,
+    async ({ params: { name, arguments: args, _meta: meta } }) => {
+      seen.push({ name, args, key: meta?.["agent-executor/idempotency-key"] });
+      switch (name) {
+        case "hang":
+          return await new Promise<never>(() => undefined);
+        case "die":
+          process.exit(1);
+          break;
+        case "fail":
+          return { isError: true, content: [{ type: "text", text: "it does not work" }] };
+        case "long":
+          return { content: [{ type: "text", text: "x".repeat(400_000) }] };
+        case "environment":
+          return { content: [{ type: "text", text: JSON.stringify(process.env) }] };
+        default:
+          return { content: [{ type: "text", text: `Hello ${String(args?.["who"])}, says ${name}` }] };
+      }
+    },
+  );
   return server;
 }
