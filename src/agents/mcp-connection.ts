@@ -143,9 +143,24 @@ async function transportTo(server: McpServer, secret: SecretReader | undefined):
   const transport = new StreamableHTTPClientTransport(server.url, {
     requestInit: { headers: { ...server.headers, ...headers } },
     // What the operator listed is one place: its headers go nowhere else.
-    fetch: (url, init) => fetch(url, { ...init, redirect: "error" }),
+    fetch: async (url, init) => limited(await fetch(url, { ...init, redirect: "error" }), init?.method),
   });
   return transport as unknown as Transport; // its optional members are declared a little differently
+}
+
+/** An answer breaks off where it gets too long; the stream of a server's own messages has no end. */
+function limited(response: Response, method = "GET"): Response {
+  if (response.body === null || method === "GET") return response;
+  let bytes = 0;
+  const count = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.length;
+      if (bytes > MAX_MESSAGE_BYTES) controller.error(new TypeError("the answer is too long"));
+      else controller.enqueue(chunk);
+    },
+  });
+  const { status, statusText, headers } = response;
+  return new Response(response.body.pipeThrough(count), { status, statusText, headers });
 }
 
 async function listTools(client: Client): Promise<McpTool[]> {

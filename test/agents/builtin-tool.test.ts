@@ -98,7 +98,7 @@ describe("now, calculator and http_request", () => {
       ],
     );
 
-    expect(told.map(([text, status]) => [status, text.slice(0, 60)])).toEqual([
+    expect(told.map(([text, status]) => [status, text.slice(0, 120)])).toEqual([
       ["success", '{"ok":true}'],
       ["error", expect.stringContaining("/method")],
       ["success", '{"ok":true}'],

@@ -71,6 +71,7 @@ describe.each(["http", "stdio"])("the tools of an MCP server over %s", (kind) =>
       one("hang", { name: "slow", timeout_seconds: 0.3 }),
       one("hang", { name: "slow_read", timeout_seconds: 0.3, effect: "read" }),
       one("long", { name: "long" }),
+      one("flood", { name: "flood", timeout_seconds: 5 }),
     ];
 
     const told = await toldBy(toolbox, tools, [
@@ -78,6 +79,8 @@ describe.each(["http", "stdio"])("the tools of an MCP server over %s", (kind) =>
       { name: "slow" },
       { name: "slow_read" },
       { name: "long" },
+      { name: "flood" },
+      { name: "look", args: { who: "after" } },
     ]);
 
     expect(told.slice(0, 3)).toEqual([
@@ -85,6 +88,7 @@ describe.each(["http", "stdio"])("the tools of an MCP server over %s", (kind) =>
       ["no answer in time; it may have taken effect", "error"],
       ["no answer in time", "error"],
     ]);
+    expect(told.slice(4).map(([, status]) => status)).toEqual(["error", "success"]);
     expect(told[3]?.[0].length).toBeLessThan(263_000);
     expect(told[3]?.[0]).toMatch(/\[cut off: the answer is longer than 262144 bytes\]$/);
   });

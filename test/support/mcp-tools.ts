@@ -15,6 +15,7 @@ const TOOLS = [
   { name: "fail", description: "Fails.", inputSchema: { type: "object" as const } },
   { name: "hang", description: "Never answers.", inputSchema: { type: "object" as const } },
   { name: "long", description: "Says a lot.", inputSchema: { type: "object" as const } },
+  { name: "flood", description: "Says too much.", inputSchema: { type: "object" as const } },
   { name: "die", description: "Ends its server.", inputSchema: { type: "object" as const } },
   {
     name: "picky",
@@ -43,6 +44,8 @@ export function mcpToolServer(seen: SeenCall[] = []): Server {
           return { isError: true, content: [{ type: "text", text: "it does not work" }] };
         case "long":
           return { content: [{ type: "text", text: "x".repeat(400_000) }] };
+        case "flood":
+          return { content: [{ type: "text", text: "x".repeat(6_000_000) }] };
         case "environment":
           return { content: [{ type: "text", text: JSON.stringify(process.env) }] };
         default:
