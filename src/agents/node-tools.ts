@@ -1,5 +1,6 @@
 import { AgentError } from "../errors/agent-error.ts";
 import type { AgentsOptions } from "./compile.ts";
+import { invalid } from "./definition-problem.ts";
 import { below, quote } from "./json.ts";
 import type { ToolDefinition } from "./tool-definition.ts";
 import { Toolbox } from "./toolbox.ts";
@@ -25,6 +26,11 @@ async function found(defined: ToolDefinition, toolbox: Toolbox): Promise<ToolDef
   if (runtime.type === "mcp") {
     const { mcpTools } = await import("./mcp-tool.ts");
     return await mcpTools({ ...defined, runtime }, toolbox);
+  }
+  if (runtime.type === "javascript") {
+    const problem = await (await toolbox.sandbox()).problemOf(runtime.script);
+    const at = below(below(path, "runtime"), "script");
+    if (problem !== undefined) throw invalid(`the script cannot be read: ${problem}`, at);
   }
   if (runtime.type === "module") await toolbox.module(runtime.name, below(below(path, "runtime"), "name"));
   return [defined];

@@ -53,6 +53,7 @@ function tooLate({ milliseconds }: ScriptCall, lines: string[]): ScriptAnswer {
 /** Nothing is freed one by one: all of it goes with the instance. */
 function evaluate(runtime: QuickJSRuntime, call: ScriptCall, lines: string[], isLate: () => boolean): string {
   const context = runtime.newContext();
+  if (call.onlyCompile) return read(context, call.script, isLate);
   const log = context.newFunction("log", (line) => {
     if (lines.length < MAX_LINES) lines.push(context.getString(line));
   });
@@ -69,11 +70,23 @@ function evaluate(runtime: QuickJSRuntime, call: ScriptCall, lines: string[], is
   return context.getString(answer);
 }
 
+const READ = "it was read to its end";
+
+/** A module is read as a whole before its first statement is run, and that one ends it. */
+function read(context: QuickJSContext, script: string, isLate: () => boolean): string {
+  try {
+    settled(context, moduleOf(context, script, `throw ${JSON.stringify(READ)}; `), isLate);
+  } catch (error) {
+    if (!(error instanceof ScriptProblem) || error.message !== READ) throw error;
+  }
+  return "v0";
+}
+
 /** The bare function becomes a module too, so that both spellings mean the same. */
-function moduleOf(context: QuickJSContext, script: string): QuickJSHandle {
-  const isModule = /^\s*export\s+default\b/m.test(script);
+function moduleOf(context: QuickJSContext, script: string, before = ""): QuickJSHandle {
+  const isModule = /(^|[;}])\s*export\s+default\b/m.test(script);
   const source = isModule ? script : `export default ${script}`;
-  return unwrap(context, context.evalCode(source, "script.js", { type: "module" }));
+  return unwrap(context, context.evalCode(before + source, "script.js", { type: "module" }));
 }
 
 /**
@@ -105,6 +118,7 @@ function unwrap(context: QuickJSContext, result: Result): QuickJSHandle {
 }
 
 function describe(context: QuickJSContext, error: QuickJSHandle): string {
+  if (context.typeof(error) === "string") return context.getString(error).slice(0, 2000);
   const [name, message, stack] = ["name", "message", "stack"].map((key) => {
     const value = context.getProp(error, key);
     return context.typeof(value) === "string" ? context.getString(value).slice(0, 2000) : "";

@@ -11,9 +11,10 @@ export type SandboxOptions = {
   maxCharacters?: number;
 };
 
-type Asked = Pick<ScriptCall, "script" | "args" | "context" | "milliseconds">;
+type Asked = Pick<ScriptCall, "script" | "args" | "context" | "milliseconds" | "onlyCompile">;
 
 const MEMORY_BYTES = 64 * 1024 * 1024;
+const COMPILE_MS = 2000;
 const MAX_CHARACTERS = 256 * 1024;
 /** At least two: one endless script must not be what all others wait for. */
 const THREADS = Math.min(Math.max(availableParallelism(), 2), 8);
@@ -45,6 +46,13 @@ export class Sandbox {
       this.#free++;
       this.#waiting[0]?.();
     }
+  }
+
+  /** What keeps a script from being one, if anything does. Nothing of it is run. */
+  async problemOf(script: string): Promise<string | undefined> {
+    const asked = { script, args: "{}", context: "{}", milliseconds: COMPILE_MS, onlyCompile: true };
+    const { kind, text } = await this.run(asked);
+    return kind === "value" ? undefined : text;
   }
 
   async close(): Promise<void> {

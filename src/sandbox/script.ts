@@ -2,6 +2,8 @@
 export type ScriptCall = {
   /** `export default async (args, ctx) => value`, or the function alone. */
   script: string;
+  /** Reads the script without running any of it. */
+  onlyCompile?: boolean;
   /** Both as JSON. */
   args: string;
   context: string;

@@ -84,6 +84,13 @@ describe("a tool of type javascript", () => {
     ]);
   });
 
+  it("that is no script is refused with the definition", async () => {
+    const body = callingAgent([script("(args) => { return")], []);
+    const error = await errorOf(() => agentsWith({}, { toolbox }).compile(body));
+    expect(error).toMatchObject({ code: "invalid_definition", path: "/tool_definitions/0/runtime/script" });
+    expect(error.message).toMatch(/SyntaxError/);
+  });
+
   it("that throws, or does not end, is an error for the model and ends no run", async () => {
     const wrong = script("(args) => { console.log('here'); throw new Error('wrong') }");
     const endless = script("() => { for (;;); }", { timeout_seconds: 0.3 });

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Sandbox, type ScriptAnswer } from "../../src/sandbox/sandbox.ts";
 
@@ -38,6 +40,13 @@ describe("a script", () => {
     ["async () => { const all = await Promise.all([1, Promise.resolve(2)]); return all }", "[1,2]"],
   ])("%s", async (script, text) => {
     expect(await run(script, { a: 1, b: 2 })).toMatchObject({ kind: "value", text });
+  });
+
+  it("can be read without being run", async () => {
+    expect(await sandbox.problemOf("for (;;);\nexport default () => 1")).toBeUndefined();
+    expect(await sandbox.problemOf("async (args) => args.a")).toBeUndefined();
+    expect(await sandbox.problemOf("(a) =>\n  a +")).toMatch(/SyntaxError[\s\S]*script\.js:2/);
+    expect(await sandbox.problemOf("import fs from 'fs'; export default 1")).toMatch(/could not load/);
   });
 
   it("that throws says so, with the line and with what it wrote", async () => {
@@ -198,6 +207,25 @@ const EXHAUSTING: readonly (readonly [what: string, script: string])[] = [
   ],
 ];
 
+/** The longest time that the event loop stood still; what the work itself blocks, it blocks each time. */
+async function worstDelay(work: () => Promise<unknown>): Promise<number> {
+  const worst: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const delays = monitorEventLoopDelay({ resolution: 1 });
+    delays.enable();
+    await work();
+    delays.disable();
+    worst.push(delays.max / 1e6);
+  }
+  return Math.min(...worst);
+}
+
+/** A thread that is busy for as long as a script may be, with nothing of the sandbox. */
+async function busyThread(): Promise<void> {
+  const code = `const end = Date.now() + ${LIMIT_MS}; while (Date.now() < end);`;
+  await once(new Worker(code, { eval: true }), "exit");
+}
+
 describe("what has no end is cut", () => {
   it.each(EXHAUSTING)("%s", async (_what, script) => {
     const startedAt = performance.now();
@@ -208,18 +236,15 @@ describe("what has no end is cut", () => {
     expect((await run("() => 'alive'", {}, 10_000)).text).toBe("alive");
   });
 
-  // Again when the machine itself was busy: what the sandbox blocks, it blocks each time.
-  it("while the event loop goes on", { retry: 2 }, async () => {
+  it("while the event loop goes on", { timeout: 60_000 }, async () => {
     await run("() => 1"); // the start of the thread is not what is measured
-    const delays = monitorEventLoopDelay({ resolution: 1 });
-    delays.enable();
+    const scripts = ["() => { for (;;); }", "() => { let s = 'x'; for (;;) s += s }"];
 
-    await Promise.all(
-      ["() => { for (;;); }", "() => { let s = 'x'; for (;;) s += s }"].map((script) => run(script)),
-    );
+    const sandboxed = await worstDelay(() => Promise.all(scripts.map((script) => run(script))));
+    const plain = await worstDelay(() => Promise.all([busyThread(), busyThread()]));
 
-    delays.disable();
-    expect(delays.max / 1e6).toBeLessThan(50);
+    // Two busy threads of any kind delay it on a machine that has other work: that much is not ours.
+    expect(sandboxed).toBeLessThan(Math.max(50, 1.5 * plain));
   });
 
   it("and an abort cuts it at once, and gives the thread's place to the next", async () => {
