@@ -78,7 +78,12 @@ function arrange(given: Given, production: boolean, found: Findings) {
       source: given.EVENT_SOURCE,
       ceOverrides: given.K_CE_OVERRIDES, // as text: the events room reads it
     },
-    tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
+    // As texts: the agents room reads them.
+    tools: {
+      egressAllow: given.EGRESS_ALLOW,
+      mcpServers: given.MCP_SERVERS,
+      modules: given.TOOL_MODULES,
+    },
     retentionDays: given.RETENTION_DAYS,
     runs: {
       maxConcurrent: given.MAX_CONCURRENT_RUNS,

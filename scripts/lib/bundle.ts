@@ -1,4 +1,5 @@
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { dirname, resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
 
@@ -36,6 +37,7 @@ export async function bundle({ folder, crashPoints = false, plugins = [] }: Bund
     logLevel: "warning",
   });
   await buildPage(resolve(dist, "console/page.html"));
+  await bundleSandbox(resolve(dist, "sandbox"));
   // Beside the chunks: a migration is looked up next to the code that runs it.
   await cp(resolve(root, "src/postgres/migrations"), resolve(dist, "chunks/migrations"), { recursive: true });
 }
@@ -59,4 +61,21 @@ async function buildPage(file: string): Promise<void> {
   const whole = page.replace("/* style */", () => style).replace("/* script */", () => script);
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, whole);
+}
+
+/** A thread's entry is a file of its own, whole, with its WebAssembly: not a chunk, which anyone may import. */
+async function bundleSandbox(folder: string): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: { worker: "src/sandbox/worker.ts" },
+    outdir: folder,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    legalComments: "linked",
+    logLevel: "warning",
+  });
+  const wasm = createRequire(import.meta.url).resolve("@jitl/quickjs-wasmfile-release-sync/wasm");
+  await cp(wasm, resolve(folder, "quickjs.wasm"));
 }

@@ -9,6 +9,7 @@ import { toInput } from "./input.ts";
 import { createModel } from "./models.ts";
 import { toolsOf } from "./node-tools.ts";
 import { type RunResult, toResult } from "./result.ts";
+import type { Toolbox } from "./toolbox.ts";
 
 type AnyGraph = CompiledStateGraph<Record<string, unknown>, Record<string, unknown>, string>;
 /** Plain objects with some of a handler's methods are callbacks too, which LangGraph's type denies. */
@@ -41,6 +42,8 @@ export type AgentsOptions = {
   settings(): ModelSettings;
   /** What tools may reach beside public addresses; default nothing. */
   egress?: EgressOptions;
+  /** What tools share; default one with nothing but that. */
+  toolbox?: Toolbox;
   onCache?(result: "hit" | "miss"): void;
   cache?: Partial<GraphCacheOptions>;
 };

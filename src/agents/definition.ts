@@ -6,6 +6,7 @@ import { Definition, type Limits, type Node } from "./definition-schema.ts";
 import { below, isRecord } from "./json.ts";
 import type { Model, PROVIDERS, ScriptedAnswer } from "./model-schema.ts";
 import { refuseWhatIsNotYet } from "./not-yet.ts";
+import { checkRuntimes } from "./runtime-checks.ts";
 import { readTool, type ToolDefinition } from "./tool-definition.ts";
 
 type SentModel = Static<typeof Model>;
@@ -58,6 +59,7 @@ export function readDefinition(body: unknown): AgentDefinition {
   const sent = lowerTypes(body);
   checkNames(sent);
   refuseWhatIsNotYet(sent);
+  checkRuntimes(sent);
   validator ??= Compile(Definition);
   if (!validator.Check(sent)) throw schemaProblem(Definition, sent, validator.Errors(sent));
   const { tool_definitions = [], edges: _edges, nodes, limits = {}, ...about } = sent;

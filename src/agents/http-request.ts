@@ -1,4 +1,4 @@
-import { isRecord } from "./json.ts";
+import { isRecord, quote } from "./json.ts";
 import {
   type Args,
   ArgumentProblem,
@@ -16,8 +16,13 @@ export type HttpTemplate = {
   url: UrlTemplate;
   headers: Readonly<Record<string, string>>;
   query: Readonly<Record<string, string | number | boolean>>;
+  /** Headers whose value is asked for when the request is made, and never stands in a definition. */
+  secrets: Readonly<Record<string, SecretHeader>>;
   body?: unknown;
 };
+
+/** One value of one of the operator's secrets. */
+export type SecretHeader = { path: string; key: string; prefix: string };
 
 /** Scheme, host and port are fixed: nothing that a model says can change where a request goes. */
 type UrlTemplate = { origin: string; path: string; query: string };
@@ -88,8 +93,39 @@ function encode(text: string, name: string): string {
   }
 }
 
+/** They belong to the connection, or to the journal. */
+const OWN_HEADERS = new Set([
+  ...["host", "connection", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "expect"],
+  ...["content-length", "accept-encoding", "proxy-authorization", "proxy-connection", "idempotency-key"],
+]);
+
+/** Why nobody but us may send this header. */
+export function headerProblem(name: string, value: string): string | undefined {
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return `${quote(name)} is no name of a header`;
+  if (OWN_HEADERS.has(name.toLowerCase())) return `${name} is set by the service`;
+  return HEADER_VALUE.test(value) ? undefined : "holds characters that no header may have";
+}
+
+/** A request that the model made up as a whole, or an ArgumentProblem. Its arguments fit their schema. */
+export function checkRequest(args: Args, methods: readonly string[]): HttpRequest {
+  const { url: text, method = methods[0], headers: sent = {}, body } = args;
+  const url = URL.canParse(String(text)) ? new URL(String(text)) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new ArgumentProblem("url must be an absolute http or https URL");
+  }
+  if (url.username !== "" || url.password !== "") throw new ArgumentProblem("url must name no user");
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(sent as Record<string, string>)) {
+    const problem = headerProblem(name, value);
+    if (problem !== undefined) throw new ArgumentProblem(`headers: ${problem}`);
+    headers[name.toLowerCase()] = value;
+  }
+  if (body !== undefined && method === "GET") throw new ArgumentProblem("a GET request has no body");
+  return { method: String(method), url, headers, body: body === undefined ? undefined : String(body) };
+}
+
 /** What node sends, and no line break. */
-export const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 function fillHeaders(templates: HttpTemplate["headers"], args: Args): Record<string, string> {
   const headers: Record<string, string> = {};

@@ -3,26 +3,39 @@ import { AgentError, cutToBytes } from "../errors/agent-error.ts";
 import { type Egress, EgressFailure, type EgressResponse } from "./egress.ts";
 import { fillRequest, type HttpRequest } from "./http-request.ts";
 import { retryAfterSeconds } from "./model-errors.ts";
+import { secretHeaders, withoutSecrets } from "./secret-headers.ts";
 import type { Args } from "./templates.ts";
-import type { ToolDefinition } from "./tool-definition.ts";
+import type { ToolDefinition, ToolOf } from "./tool-definition.ts";
+import {
+  failed,
+  MAX_ERROR_BYTES,
+  MAX_RESULT_BYTES,
+  type ToolOutcome,
+  type ToolWork,
+} from "./tool-outcome.ts";
+import type { Toolbox } from "./toolbox.ts";
 
-/** What the model is told of a call. Failures are outcomes too: it may try something else. */
-export type ToolOutcome = { content: string; status: "success" | "error" };
-
-/** One execution of a call whose arguments are settled. An abort that it throws took no effect. */
-export type ToolWork = (call: {
-  idempotencyKey: string | undefined;
-  signal: AbortSignal | undefined;
-}) => Promise<ToolOutcome>;
-
-const MAX_RESULT_BYTES = 256 * 1024;
-const MAX_ERROR_BYTES = 4096;
 /** A longer wait is for the model to decide on. */
 const LONGEST_WAIT_SECONDS = 30;
 
 /** The call of an http tool with these arguments, or an ArgumentProblem. */
-export function prepareHttp(tool: ToolDefinition, args: Args, egress: Egress): ToolWork {
-  const request = fillRequest(tool.http, args);
+export async function prepareHttp(tool: ToolOf<"http">, args: Args, toolbox: Toolbox): Promise<ToolWork> {
+  const request = fillRequest(tool.runtime, args);
+  // Before the call is begun: a vault that is away must not leave behind a call of unknown outcome.
+  const { headers, values } = await secretHeaders(tool.runtime.secrets, request.url, toolbox.secret);
+  const send = sendRequest(
+    tool,
+    { ...request, headers: { ...request.headers, ...headers } },
+    await toolbox.egress(),
+  );
+  return async (call) => {
+    const { content, status } = await send(call);
+    return { content: withoutSecrets(content, values), status };
+  };
+}
+
+/** The sending of a request that is settled, with the tries that its tool allows. */
+export function sendRequest(tool: ToolDefinition, request: HttpRequest, egress: Egress): ToolWork {
   return async ({ idempotencyKey, signal }) => {
     const key = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
     const keyed = { ...request, headers: { ...DEFAULT_HEADERS, ...request.headers, ...key } };
@@ -91,10 +104,6 @@ function outcomeOf(tool: ToolDefinition, answer: Answer): ToolOutcome {
   const text = textOf(answer);
   const note = answer.isCut ? `\n[cut off: the answer is longer than ${MAX_RESULT_BYTES} bytes]` : "";
   return { content: text === "" ? `${said}, no content` : text + note, status: "success" };
-}
-
-function failed(content: string): ToolOutcome {
-  return { content, status: "error" };
 }
 
 const TEXT_TYPE =

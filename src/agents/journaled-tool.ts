@@ -1,8 +1,8 @@
 import { Journal, type JournalKey } from "../checkpoints/journal.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import { callDigest } from "./definition-hash.ts";
-import type { ToolOutcome, ToolWork } from "./http-tool.ts";
 import type { ToolDefinition } from "./tool-definition.ts";
+import type { ToolOutcome, ToolWork } from "./tool-outcome.ts";
 
 /** What LangGraph hands to a tool; only the part that we read. */
 export type CallConfig = {

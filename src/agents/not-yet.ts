@@ -13,7 +13,8 @@ const KEYS = {
 } as const;
 
 /** Of `runtime.type`. */
-const RUNTIMES = new Set(["javascript", "python", "mcp", "builtin", "module"]);
+const NO_PYTHON =
+  "there are no Python engines: this version does not run that yet. Write the script as javascript, or offer it by http or mcp";
 const NODE_TYPES = new Set(["tool", "router", "python", "approval", "graph"]);
 
 /** Refused, never ignored: an agent without its tools or its specialists would answer all the same. */
@@ -36,13 +37,12 @@ function refuseInTool(tool: unknown, path: string): void {
   const runtime = isRecord(tool["runtime"]) ? tool["runtime"] : {};
   const { type } = runtime;
   const at = below(path, "runtime");
-  if (typeof type === "string" && RUNTIMES.has(type)) {
-    throw notYet(`a tool of type "${type}"`, below(at, "type"));
-  }
+  if (type === "python") throw new AgentError("not_supported_yet", NO_PYTHON, { path: below(at, "type") });
   // Without a type it is Python, as in the service that came before.
-  if (type === undefined) {
-    refuseKeys(tool, path, { script: "a Python script as a tool" });
-    refuseKeys(runtime, at, { script: "a Python script as a tool" });
+  const script = runtime["script"] === undefined ? path : at;
+  if (type === undefined && (runtime["script"] ?? tool["script"]) !== undefined) {
+    const message = `a script without a runtime.type is Python: ${NO_PYTHON}`;
+    throw new AgentError("not_supported_yet", message, { path: below(script, "script") });
   }
 }
 

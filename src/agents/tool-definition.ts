@@ -1,11 +1,10 @@
 import type { Static } from "typebox";
-import { didYouMean } from "../errors/near-miss.ts";
 import { type ApprovalRule, readApproval } from "./approval-rule.ts";
 import { invalid } from "./definition-problem.ts";
-import { contentTypeOf, HEADER_VALUE, type HttpTemplate, isText, parseUrlTemplate } from "./http-request.ts";
+import { type Injection, readInjections, withoutInjected } from "./injection.ts";
 import { type ArgumentCheck, readInputSchema, schemaForModel } from "./input-schema.ts";
-import { below, isRecord, quote } from "./json.ts";
-import { argumentsIn } from "./templates.ts";
+import { below } from "./json.ts";
+import { isReadByDefault, readRuntime, type ToolRuntime } from "./runtime-definition.ts";
 import type { Tool } from "./tool-schema.ts";
 
 type SentTool = Static<typeof Tool>;
@@ -14,9 +13,13 @@ type SentTool = Static<typeof Tool>;
 export type ToolDefinition = {
   name: string;
   description: string;
-  /** JSON Schema of the arguments as the model is told. */
+  /** JSON Schema of the arguments as the model is told: without those that are injected. */
   parameters: Record<string, unknown>;
+  /** Of what the model gives. */
   check: ArgumentCheck;
+  /** Of that and what is injected. */
+  checkAll: ArgumentCheck;
+  inject: readonly Injection[];
   effect: "read" | "write";
   /** What happens when a call was begun and nobody knows whether it took effect. */
   onUnknown: "retry" | "ask" | "fail";
@@ -24,77 +27,61 @@ export type ToolDefinition = {
   approval: ApprovalRule | undefined;
   timeoutSeconds: number;
   retry: { attempts: number; waitSeconds: number };
-  http: HttpTemplate;
+  runtime: ToolRuntime;
+  /** Whether description and schema are the author's, or to be had from where the tool comes from. */
+  isDescribed: { description: boolean; schema: boolean };
+  /** Where it stands in the definition, for messages about it. */
+  path: string;
+};
+
+export type ToolOf<T extends ToolRuntime["type"]> = ToolDefinition & {
+  runtime: Extract<ToolRuntime, { type: T }>;
 };
 
 const TIMEOUT_SECONDS = 30;
+/** A script computes; it has nothing to wait for. */
+const SCRIPT_TIMEOUT_SECONDS = 5;
 
 export function readTool(sent: SentTool, path: string): ToolDefinition {
-  const { name, description = name, input_schema = {}, runtime, timeout_seconds, retry } = sent;
-  const effect = sent.effect ?? (runtime.method === "GET" ? "read" : "write");
+  const { name, timeout_seconds, retry } = sent;
+  const { runtime, about } = readRuntime(sent, path);
+  const effect = sent.effect ?? (isReadByDefault(runtime) ? "read" : "write");
   if (effect === "read" && sent.on_unknown !== undefined && sent.on_unknown !== "retry") {
     throw invalid("a tool with effect read is simply called again", below(path, "on_unknown"));
   }
-  const check = readInputSchema(input_schema, below(path, "input_schema"));
-  const parameters = schemaForModel(input_schema);
-  const http = readHttp(runtime, below(path, "runtime"), parameters);
+  const usual = runtime.type === "javascript" ? SCRIPT_TIMEOUT_SECONDS : TIMEOUT_SECONDS;
   return {
     name,
-    description,
-    parameters,
-    check,
+    description: sent.description ?? about?.description ?? name,
+    ...readArguments(sent, about?.schema ?? sent.input_schema ?? {}, path),
     effect,
     onUnknown: sent.on_unknown ?? "fail",
     approval: readApproval(sent.approval, below(path, "approval")),
-    timeoutSeconds: timeout_seconds ?? TIMEOUT_SECONDS,
+    timeoutSeconds: timeout_seconds ?? usual,
     retry: { attempts: retry?.attempts ?? 1, waitSeconds: retry?.wait_seconds ?? 1 },
-    http,
+    runtime,
+    isDescribed: { description: sent.description !== undefined, schema: sent.input_schema !== undefined },
+    path,
   };
 }
 
-function readHttp(
-  runtime: SentTool["runtime"],
+/** What the model is told of the arguments, and how they are checked. */
+export function readArguments(
+  { inject }: Pick<SentTool, "inject">,
+  schema: Record<string, unknown>,
   path: string,
-  parameters: Record<string, unknown>,
-): HttpTemplate {
-  const { method, headers = {}, query = {}, body } = runtime;
-  const url = parseUrlTemplate(runtime.url);
-  if (typeof url === "string") throw invalid(url, below(path, "url"));
-  for (const [name, value] of Object.entries(headers)) {
-    checkHeader(name, value, below(below(path, "headers"), name));
+): Pick<ToolDefinition, "parameters" | "check" | "checkAll" | "inject"> {
+  const at = below(path, "input_schema");
+  const checkAll = readInputSchema(schema, at);
+  const injections = readInjections(inject, schema, below(path, "inject"));
+  if (injections.length === 0) {
+    return { parameters: schemaForModel(schema), check: checkAll, checkAll, inject: injections };
   }
-  for (const part of ["url", "headers", "query", "body"] as const) {
-    checkArguments(runtime[part], parameters, below(path, part));
-  }
-  if (body === undefined) return { method, url, headers, query };
-  if (method === "GET") throw invalid("a GET request has no body", below(path, "body"));
-  if (isText(body) && /json|x-www-form-urlencoded/.test(contentTypeOf(headers) ?? "")) {
-    throw invalid(
-      "write the body as an object: in a text, arguments could change its structure",
-      below(path, "body"),
-    );
-  }
-  return { method, url, headers, query, body };
-}
-
-/** They belong to the connection, or to the journal. */
-const OWN_HEADERS = new Set([
-  ...["host", "connection", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "expect"],
-  ...["content-length", "accept-encoding", "proxy-authorization", "proxy-connection", "idempotency-key"],
-]);
-
-function checkHeader(name: string, value: string, path: string): void {
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) throw invalid(`${quote(name)} is no name of a header`, path);
-  if (OWN_HEADERS.has(name.toLowerCase())) throw invalid(`${name} is set by the service`, path);
-  if (!HEADER_VALUE.test(value)) throw invalid("holds characters that no header may have", path);
-}
-
-/** An argument that the schema does not declare is one that the model never gives. */
-function checkArguments(template: unknown, parameters: Record<string, unknown>, path: string): void {
-  const declared = isRecord(parameters["properties"]) ? Object.keys(parameters["properties"]) : [];
-  for (const name of argumentsIn(template)) {
-    if (declared.includes(name)) continue;
-    const hint = didYouMean(name, declared) || `; {{${name}}} stands for the text itself`;
-    throw invalid(`{${name}} is no property of input_schema${hint}`, path);
-  }
+  const shown = withoutInjected(schema, injections);
+  return {
+    parameters: schemaForModel(shown),
+    check: readInputSchema(shown, at),
+    checkAll,
+    inject: injections,
+  };
 }

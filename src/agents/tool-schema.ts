@@ -1,40 +1,11 @@
 import { Type } from "typebox";
 import { ToolApproval } from "./approval-rule.ts";
 import { strict } from "./schema-parts.ts";
-
-export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
-
-const filled = "`{argument}` stands for an argument of the call.";
-
-const HttpRuntime = Type.Object(
-  {
-    type: Type.Enum(["http"], { description: "What the tool is: a request to an HTTP server." }),
-    method: Type.Enum(METHODS, { description: "Method of the request." }),
-    url: Type.String({
-      description: `Absolute http or https URL. ${filled} It may stand in the path and in the query.`,
-      minLength: 1,
-      maxLength: 4096,
-    }),
-    headers: Type.Optional(
-      Type.Record(Type.String(), Type.String(), { description: `Headers of the request. ${filled}` }),
-    ),
-    query: Type.Optional(
-      Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
-        description: `Query parameters. ${filled} A list makes the parameter appear once for each item.`,
-      }),
-    ),
-    body: Type.Optional(
-      Type.Unknown({
-        description: `Body, as JSON, or as text if it is a text. ${filled} A text that is nothing else becomes the argument's JSON value.`,
-      }),
-    ),
-  },
-  { ...strict, description: "How the tool runs." },
-);
+import { Runtime } from "./tool-runtimes.ts";
 
 const Retry = Type.Object(
   {
-    attempts: Type.Integer({ description: "Requests in all, the first included.", minimum: 1, maximum: 10 }),
+    attempts: Type.Integer({ description: "Tries in all, the first included.", minimum: 1, maximum: 10 }),
     wait_seconds: Type.Optional(
       Type.Number({
         description: "Wait before the second; it doubles each time, up to 30 s.",
@@ -47,9 +18,11 @@ const Retry = Type.Object(
   {
     ...strict,
     description:
-      "Sends a request again that failed for a passing reason (network, 429, 5xx): with effect `read`, or when it is known that nothing was sent.",
+      "Tries again what failed for a passing reason (network, 429, 5xx, a script or a module that threw): with effect `read`, or when it is known that nothing was sent.",
   },
 );
+
+const INJECTED = "^(job_id|run_id|(context|input)(\\.[\\w-]+)+)$";
 
 /** One entry of `tool_definitions`. */
 export const Tool = Type.Object(
@@ -63,13 +36,24 @@ export const Tool = Type.Object(
     ),
     input_schema: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
-        description: "JSON Schema of the arguments, an object; default: none.",
+        description:
+          "JSON Schema of the arguments, an object; default: none, or the one that an MCP server or a builtin brings.",
       }),
     ),
-    runtime: HttpRuntime,
+    runtime: Runtime,
+    script: Type.Optional(
+      Type.String({ description: "The script of a `javascript` tool, beside `runtime` instead of in it." }),
+    ),
+    inject: Type.Optional(
+      Type.Record(Type.String({ pattern: "^[\\w-]+$" }), Type.String({ pattern: INJECTED }), {
+        description:
+          "Arguments that the model neither sees nor gives, by where they come from: `job_id`, `run_id`, `context.<key>` or `input.<key>` of the event, further keys after further dots.",
+      }),
+    ),
     effect: Type.Optional(
       Type.Enum(["read", "write"], {
-        description: "Whether a call changes anything; default `read` for GET, else `write`.",
+        description:
+          "Whether a call changes anything; default `read` for `javascript`, `builtin` and GET, else `write`.",
       }),
     ),
     on_unknown: Type.Optional(
@@ -80,10 +64,9 @@ export const Tool = Type.Object(
     ),
     timeout_seconds: Type.Optional(
       Type.Number({
-        description: "Time for one request, connecting and answer included.",
+        description: "Time for one try, connecting and answer included; default 30, for a script 5.",
         exclusiveMinimum: 0,
         maximum: 300,
-        default: 30,
       }),
     ),
     retry: Type.Optional(Retry),

@@ -3,18 +3,20 @@ import { type DynamicStructuredTool, tool } from "@langchain/core/tools";
 import { type AgentMiddleware, createMiddleware } from "langchain";
 import { permission } from "./approval.ts";
 import { callDigest } from "./definition-hash.ts";
-import type { Egress } from "./egress.ts";
-import { prepareHttp, type ToolOutcome } from "./http-tool.ts";
+import { inject } from "./injection.ts";
 import { type CallConfig, runJournaled } from "./journaled-tool.ts";
 import { isRecord } from "./json.ts";
-import { ArgumentProblem } from "./templates.ts";
+import { factsOf, type RunFacts } from "./run-facts.ts";
+import { type Args, ArgumentProblem } from "./templates.ts";
 import type { ToolDefinition } from "./tool-definition.ts";
+import type { ToolOutcome, ToolWork } from "./tool-outcome.ts";
+import type { Toolbox } from "./toolbox.ts";
 
 /** A defined tool as LangChain wants it. */
-export function createTool(definition: ToolDefinition, egress: Egress): DynamicStructuredTool {
+export function createTool(definition: ToolDefinition, toolbox: Toolbox): DynamicStructuredTool {
   const { name, description, parameters } = definition;
   const call = async (args: unknown, config: CallConfig) => {
-    const { content, status } = await outcomeOf(definition, args, config, egress);
+    const { content, status } = await outcomeOf(definition, args, config, toolbox);
     return new ToolMessage({ content, status, name, tool_call_id: config.toolCall?.id ?? "" });
   };
   const told = tool(call, { name, description, schema: parameters });
@@ -29,7 +31,7 @@ async function outcomeOf(
   definition: ToolDefinition,
   args: unknown,
   config: CallConfig,
-  egress: Egress,
+  toolbox: Toolbox,
 ): Promise<ToolOutcome> {
   try {
     callDigest(definition.name, args); // refuses what is nested too deep to be named
@@ -38,11 +40,47 @@ async function outcomeOf(
     const allowed = permission(definition, args);
     if (allowed.kind === "told") return { content: allowed.content, status: allowed.status };
     if (!isRecord(allowed.args)) throw new ArgumentProblem(undefined);
-    const work = prepareHttp(definition, allowed.args, egress);
-    return await runJournaled(definition, allowed.args, config, work);
+    const facts = factsOf(config.configurable);
+    const all = inject(allowed.args, definition.inject, facts);
+    const misfit = definition.inject.length > 0 ? definition.checkAll(all) : undefined;
+    if (misfit !== undefined) throw new ArgumentProblem(misfit);
+    const work = await prepare(definition, all, facts, toolbox);
+    return await runJournaled(definition, all, config, work);
   } catch (error) {
     if (!(error instanceof ArgumentProblem)) throw error;
     return { content: `The arguments do not fit: ${error.message}. Nothing was called.`, status: "error" };
+  }
+}
+
+/** The work of a call, with what its kind of tool needs; an ArgumentProblem where it cannot be. */
+async function prepare(
+  definition: ToolDefinition,
+  args: Args,
+  facts: RunFacts,
+  toolbox: Toolbox,
+): Promise<ToolWork> {
+  const { runtime } = definition;
+  switch (runtime.type) {
+    case "http": {
+      const { prepareHttp } = await import("./http-tool.ts");
+      return await prepareHttp({ ...definition, runtime }, args, toolbox);
+    }
+    case "javascript": {
+      const { prepareScript } = await import("./script-tool.ts");
+      return prepareScript({ ...definition, runtime }, args, facts, toolbox);
+    }
+    case "mcp": {
+      const { prepareMcp } = await import("./mcp-tool.ts");
+      return await prepareMcp({ ...definition, runtime }, args, toolbox);
+    }
+    case "builtin": {
+      const { prepareBuiltin } = await import("./builtin-tool.ts");
+      return await prepareBuiltin({ ...definition, runtime }, args, facts, toolbox);
+    }
+    case "module": {
+      const { prepareModule } = await import("./module-tool.ts");
+      return await prepareModule({ ...definition, runtime }, args, facts, toolbox);
+    }
   }
 }
 

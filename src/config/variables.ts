@@ -114,6 +114,11 @@ const models = {
 };
 const tools = {
   EGRESS_ALLOW: Type.Array(Type.String(), { default: [], ...NOT_PUBLIC }),
+  MCP_SERVERS: text("JSON file of MCP servers: name → URL, or `{command, args}`.", "none"),
+  TOOL_MODULES: list("Modules that tools of type `module` may name: `name=/path/to/module.mjs`.", {
+    pattern: "^[\\w-]{1,64}=\\S+$",
+    expects: "name=path",
+  }),
 };
 const runs = {
   MAX_CONCURRENT_RUNS: integer(32, 1, 10_000, "Runs that one process works on at once."),
@@ -200,6 +205,6 @@ export const variables: readonly Variable[] = Object.entries(groups).flatMap(([g
 /** Names of the contract that nothing reads yet: one that gets its row above is deleted here. */
 export const reserved: ReadonlySet<string> = new Set(
   `NATS_URL
-  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES MCP_SERVERS READY_STRICT
+  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES READY_STRICT
   STREAM_MAXLEN STREAM_TTL_SECONDS`.split(/\s+/),
 );

@@ -278,6 +278,18 @@ export const catalogue = {
     means: "A tool wanted to reach an address that is not public. The model is told so; it ends no run.",
     fix: "Use a public address, or ask the operator to list it in EGRESS_ALLOW.",
   },
+  tool_unavailable: {
+    status: 503,
+    actor: "later",
+    means: "An MCP server or a module that a tool of the definition comes from cannot be had.",
+    fix: "Look at the server or the module that the message names; the run is tried again.",
+  },
+  vault_unavailable: {
+    status: 503,
+    actor: "later",
+    means: "A secret that a tool names could not be read: Vault did not answer.",
+    fix: "The run is tried again; operators: check Vault.",
+  },
   tool_outcome_unknown: {
     status: 422,
     actor: "sender",

@@ -1,5 +1,6 @@
 import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import type { Agents, CompiledAgent } from "../agents/compile.ts";
+import type { RunFacts } from "../agents/run-facts.ts";
 import { Journal } from "../checkpoints/journal.ts";
 import type { PendingQuestion } from "../checkpoints/questions.ts";
 import type { RunSaver } from "../checkpoints/run-saver.ts";
@@ -118,7 +119,12 @@ async function drive(
   );
   try {
     return await agent.graph.invoke(input, {
-      configurable: { thread_id: run.jobId, __pregel_checkpointer: saver, run_journal: journal },
+      configurable: {
+        thread_id: run.jobId,
+        __pregel_checkpointer: saver,
+        run_journal: journal,
+        run_facts: factsOf(run),
+      },
       durability: "sync",
       signal: abort.signal,
       callbacks: [meter.callbacks],
@@ -128,6 +134,11 @@ async function drive(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What tools may know of the run and of the event that asked for it. */
+function factsOf({ jobId, runId, request }: ClaimedRun): RunFacts {
+  return { job_id: jobId, run_id: runId, context: request.context, input: inputOf(request) };
 }
 
 /**

@@ -5,6 +5,7 @@ import { isDenied, isPassing } from "./failure.ts";
 import { readKv } from "./kv.ts";
 import { restMs } from "./retry.ts";
 import type { Session } from "./session.ts";
+import { ToolSecrets } from "./tool-secrets.ts";
 import { readSecret, SECRET_PATHS, type SecretName, type SecretValues, UnusableSecret } from "./values.ts";
 
 export type SecretsOptions = {
@@ -33,6 +34,8 @@ export class Secrets {
   readonly #listeners = new Map<SecretName, Set<() => void>>();
   readonly #complained = new Set<string>();
   readonly #lease: DatabaseLease | undefined;
+  /** What tools name in their headers. */
+  readonly tools: ToolSecrets;
   #values: SecretValues = {};
   #isLoaded = false;
   #looking: Promise<readonly SecretName[]> | undefined;
@@ -41,6 +44,8 @@ export class Secrets {
   constructor(options: SecretsOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    const { kvMount: mount, refreshSeconds: freshSeconds } = options;
+    this.tools = new ToolSecrets({ ...options, mount, freshSeconds });
     const { session, api, databasePath: path, report } = options;
     const changed = () => void this.refresh().catch((error) => report("reading the database user", error));
     this.#lease = path

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import process from "node:process";
 import type { EgressAllow } from "../agents/egress-allow.ts";
+import type { McpServer } from "../agents/mcp-servers.ts";
 import type { Config } from "../config.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import type { Lifetime } from "../lifetime/lifetime.ts";
@@ -19,6 +20,7 @@ import { modelSettings } from "./secrets.ts";
 export type Settings = {
   overrides: ReadonlyMap<string, string>;
   egressAllow: EgressAllow;
+  mcpServers: ReadonlyMap<string, McpServer>;
   sinkCa: readonly string[] | undefined;
 };
 
@@ -82,7 +84,7 @@ async function openRuns(
   const worker = new Worker({
     db,
     agents: new Agents({
-      egress: { allow: settings.egressAllow },
+      toolbox: await openToolbox(config, settings, db, lifetime, secrets),
       settings: () => ({ ...modelSettings(config, secrets), gate, watch: modelMetrics }),
     }),
     maxLimits: runs.maxLimits,
@@ -109,6 +111,24 @@ async function openRuns(
     door.stopWaiting();
   };
   return { db, door, stopRuns };
+}
+
+async function openToolbox(
+  { tools }: Config,
+  settings: Settings,
+  db: Database,
+  lifetime: Lifetime,
+  secrets: Secrets | undefined,
+) {
+  const { Toolbox } = await import("../agents/toolbox.ts");
+  const toolbox = new Toolbox({
+    egress: { allow: settings.egressAllow },
+    mcpServers: settings.mcpServers,
+    modules: new Map(tools.modules.map((item) => [item.replace(/=.*$/, ""), item.replace(/^[^=]*=/, "")])),
+    db,
+    ...(secrets && { secret: (path) => secrets.tools.read(path) }),
+  });
+  return lifetime.own(toolbox, (each) => each.close());
 }
 
 /** Every process looks now and then; whoever comes second finds the rows locked or gone. */

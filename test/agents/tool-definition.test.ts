@@ -25,7 +25,11 @@ describe("a tool", () => {
     expect(toolOf({})).toMatchObject({
       ...{ name: "look", description: "look", effect: "read", onUnknown: "fail", timeoutSeconds: 30 },
       retry: { attempts: 1, waitSeconds: 1 },
-      http: { method: "GET", url: { origin: "https://example.com", path: "/{id}", query: "" } },
+      runtime: {
+        type: "http",
+        method: "GET",
+        url: { origin: "https://example.com", path: "/{id}", query: "" },
+      },
     });
   });
 
@@ -59,6 +63,19 @@ it("the example of the documentation is one", () => {
   const page = readFileSync(join(import.meta.dirname, "../../docs/tools.md"), "utf8");
   const [, example = ""] = /```json\n(.*?)```/s.exec(page) ?? [];
   expect(readDefinition(JSON.parse(example)).tools[0]).toMatchObject({ effect: "write", onUnknown: "retry" });
+});
+
+it("all tools that the documentation shows are ones", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/tools.md"), "utf8");
+  const examples = [...page.matchAll(/```json\n(.*?)```/gs)].map(([, example = ""]) => JSON.parse(example));
+  const tools = examples.filter((example) => "runtime" in example);
+
+  const types = tools.map(
+    (tool) =>
+      readDefinition({ ...withTool({}, { tools: [] }), tool_definitions: [tool] }).tools[0]?.runtime.type,
+  );
+
+  expect(new Set(types)).toEqual(new Set(["javascript", "mcp", "builtin", "module", "http"]));
 });
 
 describe("a tool is refused", () => {

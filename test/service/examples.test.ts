@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readDefinition } from "../../src/agents/definition.ts";
+import { type McpTestServer, startMcpServer } from "../support/mcp-server.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { type Reply, send } from "../support/post.ts";
 import { startTestService, type TestService } from "../support/service.ts";
@@ -15,25 +17,32 @@ const events = files.filter((file) => file.endsWith(".event.json"));
 describe("the examples", () => {
   let models: ModelServer;
   let service: TestService;
+  let desk: McpTestServer;
+  const scratch = mkdtempSync(join(tmpdir(), "examples-"));
   beforeAll(async () => {
     models = await startModelServer();
+    desk = await startMcpServer();
+    writeFileSync(join(scratch, "mcp.json"), JSON.stringify({ desk: desk.url }));
     service = await startTestService({
       OPENAI_BASE_URL: models.openaiUrl,
       ANTHROPIC_BASE_URL: models.url,
       ANTHROPIC_API_KEY: "test-key",
+      MCP_SERVERS: join(scratch, "mcp.json"),
     });
   });
   afterAll(async () => {
     await service.close();
     await models.close();
+    await desk[Symbol.asyncDispose]();
+    rmSync(scratch, { recursive: true });
   });
   const post = async (file: string): Promise<Reply> => {
     const headers = { "content-type": "application/cloudevents+json" };
     return await send("POST", service.url, readFileSync(join(folder, file)), { headers });
   };
 
-  it("are six definitions, each valid and with an event that carries it as it stands", () => {
-    expect(definitions).toHaveLength(6);
+  it("are eight definitions, each valid and with an event that carries it as it stands", () => {
+    expect(definitions).toHaveLength(8);
     for (const file of definitions) {
       const definition = read(file);
       expect(() => readDefinition(definition), file).not.toThrow();
@@ -51,6 +60,8 @@ describe("the examples", () => {
     ["conversation.2.event.json", "Do you remember my name?"],
     ["openai.event.json", "Hello from the model."],
     ["anthropic-nested.event.json", "Hello from the model."],
+    ["javascript-tool.event.json", "Three nights with breakfast are 270 in all, 90 a night."],
+    ["mcp-tool.event.json", "Ada has been greeted."],
   ])("%s completes", async (file, output) => {
     const reply = await post(file);
 
@@ -67,9 +78,23 @@ describe("the examples", () => {
       "conversation.2",
       "openai",
       "anthropic-nested",
+      "javascript-tool",
+      "mcp-tool",
     ];
 
     expect(events.map((file) => file.replace(".event.json", "")).sort()).toEqual(tried.sort());
+  });
+
+  it("really call the script and the MCP server", async () => {
+    await post("javascript-tool.event.json");
+    await post("mcp-tool.event.json");
+
+    expect(desk.seen).toMatchObject([{ name: "greet", args: { who: "Ada" } }]);
+    const rows = await service.database.sql(
+      `select convert_from(b.blob, 'UTF8') as messages from agent_executor.checkpoint_blobs b
+        where b.thread_id = 'example-javascript-tool' and b.channel = 'messages' order by version desc limit 1`,
+    );
+    expect(String(rows[0]?.["messages"])).toContain('{\\"room\\":240,\\"total\\":270,\\"per_night\\":90}');
   });
 
   it("give back the planner's to-do list and its file", async () => {
