@@ -5,6 +5,7 @@ import type { Env, Findings } from "./config/findings.ts";
 import { checkName, LEAKS } from "./config/names.ts";
 import { chooseOidc } from "./config/oidc.ts";
 import { choosePostgres } from "./config/postgres.ts";
+import { chooseRedis } from "./config/redis.ts";
 import { readRows } from "./config/values.ts";
 import type { Given } from "./config/variables.ts";
 
@@ -26,7 +27,8 @@ export function readConfig(env: Env): { config: Config; notes: readonly string[]
   const found: Findings = { problems: [], notes: [] };
   for (const [name, value = ""] of Object.entries(env)) if (value.trim()) checkName(name, value, found);
   const given = readRows(env, found);
-  const config = arrange(given, isProduction(env), found);
+  const hasVault = Boolean(env["VAULT_ADDR"]?.trim());
+  const config = arrange(given, { production: isProduction(env), hasVault }, found);
   if (found.problems.length > 0) {
     throw new Error(["The configuration is not usable:", ...found.problems].join("\n  "));
   }
@@ -38,7 +40,11 @@ function isProduction(env: Env): boolean {
   return orchestrated || env["NODE_ENV"]?.trim() === "production";
 }
 
-function arrange(given: Given, production: boolean, found: Findings) {
+function arrange(
+  given: Given,
+  { production, hasVault }: { production: boolean; hasVault: boolean },
+  found: Findings,
+) {
   const { K_SINK: url, K_SINK_TIMEOUT: timeoutSeconds, SINK_DEADLINE_SECONDS: deadlineSeconds } = given;
   return {
     profile: production ? ("production" as const) : ("development" as const),
@@ -53,6 +59,9 @@ function arrange(given: Given, production: boolean, found: Findings) {
       maxInFlightRequests: given.MAX_IN_FLIGHT_REQUESTS,
     },
     postgres: choosePostgres(given, production, found),
+    redis: chooseRedis(given, production && !hasVault, found),
+    streams: { maxLength: given.STREAM_MAXLEN, ttlSeconds: given.STREAM_TTL_SECONDS },
+    readyStrict: given.READY_STRICT ?? false,
     sink:
       url === undefined
         ? undefined

@@ -11,6 +11,7 @@ import { sinkTrust } from "./service/delivery.ts";
 import { identifyBy } from "./service/identity.ts";
 import { readiness, scrape } from "./service/probes.ts";
 import { type Connected, connectUntilDone, type Settings } from "./service/runs.ts";
+import { openStreams } from "./service/streams.ts";
 
 export type Service = {
   /** Where it listens. */
@@ -31,12 +32,14 @@ const WARM_UP_AFTER_MS = 50;
  */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   // What a room of its own reads is read now: a start that cannot go well fails at once.
+  const lifetime = new Lifetime();
+  const streams = lifetime.own(openStreams(config, log), (each) => each.close());
   const settings: Settings = {
+    streams: streams.frames,
     overrides: readOverrides(config.events.ceOverrides),
     egressAllow: readEgressAllow(config.tools.egressAllow),
     sinkCa: config.sink && (await sinkTrust(config.sink)),
   };
-  const lifetime = new Lifetime();
   const state: { connected?: Connected; stopping: boolean } = { stopping: false };
 
   const connected = async (): Promise<Connected> => {
@@ -56,7 +59,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     maxBodyBytes: config.server.maxBodyBytes,
     bodyTimeoutSeconds: config.server.bodyTimeoutSeconds,
     maxInFlight: config.server.maxInFlightRequests,
-    readiness: () => readiness(config, state.stopping ? undefined : state.connected?.db),
+    readiness: () => readiness(config, state.stopping ? undefined : state.connected?.db, streams.state()),
     metrics: () => scrape(state.connected?.db),
     readJob: async (id) => (await import("./runs/jobs.ts")).readJob((await connected()).db, id),
     cancelJob: async (request) =>
@@ -64,6 +67,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
     resumeJob: async (request) => void (await (await connected()).door.requestResume(request)),
     listJobs: async (filter, caller) =>
       (await import("./runs/jobs.ts")).listJobs((await connected()).db, filter, caller),
+    followJob: async (jobId, after, signal) => {
+      const { db } = await connected();
+      const { followJob } = await import("./runs/follow.ts");
+      return followJob({ db, streams: streams.frames, signal }, jobId, after);
+    },
     identify: identifyBy(config.oidc, log),
     requireOwnJob: async (jobId, caller) =>
       (await import("./runs/owner.ts")).requireOwnJob((await connected()).db, jobId, caller),
@@ -95,7 +103,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
 }
 
 /** One line for each thing that is chosen by what is configured, with the variable that changes it. */
-function sayWhatIsUsed({ profile, postgres, sink, oidc }: Config, log: Logger): void {
+function sayWhatIsUsed({ profile, postgres, redis, sink, oidc }: Config, log: Logger): void {
   const where =
     postgres.kind === "embedded"
       ? `embedded in ${postgres.dataDir} (PG_HOST or DATABASE_URL names a server)`
@@ -103,6 +111,9 @@ function sayWhatIsUsed({ profile, postgres, sink, oidc }: Config, log: Logger): 
   const results = sink ? `posted to ${sink.url}` : "the HTTP reply (K_SINK names a target)";
   log.info(`profile: ${profile}`);
   log.info(`postgres: ${where}`);
+  log.info(
+    `streams: ${redis ? `Redis at ${redis.host}:${redis.port}` : "in this process (REDIS_HOST or REDIS_URL names a server)"}`,
+  );
   log.info(`results: ${results}`);
   log.info(`callers: ${oidc ? `with a token of ${oidc.issuer}` : "anyone (OIDC_ISSUER asks for tokens)"}`);
 }

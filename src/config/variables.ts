@@ -63,6 +63,17 @@ const postgres = {
   PG_POOL_SIZE: integer(10, 2, 500, "Connections that one process opens at most."),
   PG_SCHEMA: textOr("agent_executor", "Schema that holds the tables.", SQL_NAME),
 };
+const redis = {
+  REDIS_HOST: text("Redis server for live streams.", "in the process; required in production", ADDRESS),
+  REDIS_PORT: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 65_535, description: "Port.", unset: "`6379`" }),
+  ),
+  REDIS_PASSWORD: secret("Password of that server."),
+  REDIS_URL: secret("`redis://user:password@host:port/0`, `rediss://` for TLS; REDIS_* replace its parts."),
+  STREAM_MAXLEN: integer(10_000, 100, 1_000_000, "Frames of a job that are kept for readers who come back."),
+  STREAM_TTL_SECONDS: integer(3600, 60, 604_800, "How long they are kept after the last one."),
+  READY_STRICT: flag("Takes the pod away while Redis is down.", "`false`"),
+};
 const results = {
   K_SINK: text(
     "Where result events are posted; a SinkBinding sets it.",
@@ -126,6 +137,7 @@ const platform = {
 const groups = {
   service,
   postgres,
+  redis,
   results,
   models,
   tools,
@@ -137,6 +149,7 @@ const groups = {
 const Environment = Type.Object({
   ...service,
   ...postgres,
+  ...redis,
   ...results,
   ...models,
   ...tools,
@@ -158,7 +171,8 @@ export const variables: readonly Variable[] = Object.entries(groups).flatMap(([g
 /** Names of the contract that nothing reads yet: one that gets its row above is deleted here. */
 export const reserved: ReadonlySet<string> = new Set(
   `VAULT_ADDR VAULT_ROLE VAULT_AUTH_MOUNT VAULT_KV_MOUNT VAULT_SECRET_PREFIX VAULT_NAMESPACE VAULT_CACERT
-  VAULT_JWT_PATH VAULT_REFRESH_SECONDS REDIS_HOST REDIS_PORT REDIS_PASSWORD REDIS_URL NATS_URL
-  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES MCP_SERVERS READY_STRICT
-  STREAM_MAXLEN STREAM_TTL_SECONDS`.split(/\s+/),
+  VAULT_JWT_PATH VAULT_REFRESH_SECONDS NATS_URL
+  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES MCP_SERVERS`.split(
+    /\s+/,
+  ),
 );

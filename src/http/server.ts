@@ -5,6 +5,7 @@ import { answerErrors, answerUnroutable } from "./errors.ts";
 import { type EventsOptions, eventsPlugin } from "./events.ts";
 import { type GuardOptions, guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthPlugin } from "./health.ts";
+import { type JobEventsOptions, jobEventsPlugin } from "./job-events.ts";
 import { type JobsOptions, jobsPlugin } from "./jobs.ts";
 import { type MetricsOptions, metricsPlugin } from "./metrics.ts";
 import { schemasPlugin } from "./schemas.ts";
@@ -12,6 +13,7 @@ import { schemasPlugin } from "./schemas.ts";
 export type ServerOptions = EventsOptions &
   GuardOptions &
   HealthOptions &
+  JobEventsOptions &
   JobsOptions &
   MetricsOptions & { log: Logger };
 
@@ -51,6 +53,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(healthPlugin, options);
   await app.register(metricsPlugin, options);
   await app.register(jobsPlugin, options);
+  await app.register(jobEventsPlugin, options);
   await app.register(schemasPlugin);
   return app;
 }

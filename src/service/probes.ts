@@ -6,11 +6,23 @@ import type { Database } from "../postgres/database.ts";
 /** A probe that takes longer than this has failed. */
 const PROBE_MS = 1000;
 
-/** Vault and Redis are not used by this version: true, and named, so that probes can be written today. */
-export async function readiness(config: Config, db: Database | undefined): Promise<Readiness> {
+/**
+ * Vault is not used by this version: true, and named, so that probes can be written today. A pod gets
+ * ready with Redis; after that an outage of streams takes it away only where READY_STRICT says so.
+ */
+export async function readiness(
+  config: Config,
+  db: Database | undefined,
+  redis: { isUp: boolean; wasUp: boolean },
+): Promise<Readiness> {
   const postgres = db !== undefined && (await answers(db));
-  const embedded = ["vault", "redis", ...(config.postgres.kind === "embedded" ? ["postgres"] : [])];
-  return { ready: postgres, services: { vault: true, postgres, redis: true }, embedded };
+  const embedded = [
+    "vault",
+    ...(config.redis ? [] : ["redis"]),
+    ...(config.postgres.kind === "embedded" ? ["postgres"] : []),
+  ];
+  const ready = postgres && (config.readyStrict ? redis.isUp : redis.wasUp);
+  return { ready, services: { vault: true, postgres, redis: redis.isUp }, embedded };
 }
 
 /** The figures of the outbox are those of the database; when it is away they stay as they were. */

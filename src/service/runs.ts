@@ -10,6 +10,7 @@ import { Poller } from "../lifetime/poller.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Database } from "../postgres/database.ts";
 import type { Door } from "../runs/door.ts";
+import type { FrameLog } from "../streaming/frame-log.ts";
 import { openDatabase } from "./database.ts";
 import { openDeliverer } from "./delivery.ts";
 
@@ -18,6 +19,7 @@ export type Settings = {
   overrides: ReadonlyMap<string, string>;
   egressAllow: EgressAllow;
   sinkCa: readonly string[] | undefined;
+  streams: FrameLog;
 };
 
 /** What there is once Postgres has answered. */
@@ -83,6 +85,7 @@ async function openRuns(
       }),
     }),
     maxLimits: runs.maxLimits,
+    streams: settings.streams,
     name,
     leaseSeconds: runs.leaseSeconds,
     maxConcurrent: runs.maxConcurrent,

@@ -1,0 +1,122 @@
+import type { ServerResponse } from "node:http";
+import type { FastifyInstance } from "fastify";
+import { AgentError } from "../errors/agent-error.ts";
+import type { ReaderFrame } from "../runs/follow.ts";
+import { checkedId } from "./jobs.ts";
+
+export type JobEventsOptions = {
+  followJob: (
+    jobId: string,
+    lastEventId: string | undefined,
+    signal: AbortSignal,
+  ) => Promise<AsyncGenerator<readonly ReaderFrame[], void>>;
+};
+
+/** Readers that one process serves; each holds a connection and some memory. */
+const MOST_READERS = 1000;
+/** Proxies cut a line on which nothing is said. */
+const HEARTBEAT_MS = 15_000;
+/** Who has not taken what was sent within this time is let go; what was missed is there for whoever comes back. */
+const PATIENCE_MS = 30_000;
+/** So much is handed to a socket at once. */
+const CHUNK_CHARACTERS = 32_768;
+
+/** `GET /jobs/{job_id}/events`: the frames of a job as server-sent events. */
+export async function jobEventsPlugin(app: FastifyInstance, { followJob }: JobEventsOptions): Promise<void> {
+  const readers = new Set<AbortController>();
+  app.addHook("preClose", async () => {
+    for (const reader of readers) reader.abort();
+  });
+  const path = "/jobs/:jobId/events";
+  app.get<{ Params: { jobId: string } }>(path, { exposeHeadRoute: false }, async (request, reply) => {
+    const jobId = checkedId(request.params.jobId);
+    const { "last-event-id": after } = request.headers;
+    if (readers.size >= MOST_READERS) {
+      throw new AgentError("too_many_requests", "too many streams are being read", { retryAfterSeconds: 5 });
+    }
+    const reader = new AbortController();
+    readers.add(reader);
+    reply.raw.once("close", () => reader.abort());
+    let batches: AsyncGenerator<readonly ReaderFrame[], void> | undefined;
+    try {
+      batches = await followJob(jobId, typeof after === "string" ? after : undefined, reader.signal);
+      const first = await batches.next();
+      // Nothing follows what the reader has: 204 is what makes an EventSource stop coming back.
+      if (first.done) return await reply.code(204).send();
+      reply.hijack();
+      await write(reply.raw, first.value, batches, reader);
+    } finally {
+      reader.abort();
+      readers.delete(reader);
+      await batches?.return();
+    }
+    return reply;
+  });
+}
+
+async function write(
+  response: ServerResponse,
+  first: readonly ReaderFrame[],
+  rest: AsyncGenerator<readonly ReaderFrame[], void>,
+  reader: AbortController,
+): Promise<void> {
+  response.writeHead(200, {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no", // nginx would hold frames back
+  });
+  response.flushHeaders();
+  const heartbeat = setInterval(() => {
+    if (!response.writableNeedDrain) response.write(":\n\n");
+  }, HEARTBEAT_MS);
+  try {
+    await send(response, first, reader.signal);
+    for await (const frames of rest) await send(response, frames, reader.signal);
+    if (!reader.signal.aborted) response.end();
+  } catch {
+    // It went, or it was too slow, or the database is away: it comes back to where it was.
+    response.destroy();
+  } finally {
+    clearInterval(heartbeat);
+    if (reader.signal.aborted) response.destroy();
+  }
+}
+
+/** Waits for a slow reader, with a limit; nobody else waits for it. */
+async function send(
+  response: ServerResponse,
+  frames: readonly ReaderFrame[],
+  signal: AbortSignal,
+): Promise<void> {
+  let chunk = "";
+  for (const frame of frames) {
+    chunk += encode(frame);
+    if (chunk.length < CHUNK_CHARACTERS) continue;
+    await push(response, chunk, signal);
+    chunk = "";
+  }
+  if (chunk !== "") await push(response, chunk, signal);
+}
+
+async function push(response: ServerResponse, chunk: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (response.write(chunk)) return;
+  await new Promise<void>((resolve, reject) => {
+    const end = (error?: Error) => {
+      clearTimeout(timer);
+      response.off("drain", end);
+      signal.removeEventListener("abort", gone);
+      if (error) reject(error);
+      else resolve();
+    };
+    const gone = () => end(new Error("the reader has gone"));
+    const timer = setTimeout(() => end(new Error("the reader is too slow")), PATIENCE_MS);
+    response.once("drain", end);
+    signal.addEventListener("abort", gone, { once: true });
+  });
+}
+
+/** JSON has no line breaks of its own, so a frame is one line of data. */
+function encode({ id, type, text }: ReaderFrame): string {
+  return `event: ${type}\n${id === undefined ? "" : `id: ${id}\n`}data: ${text}\n\n`;
+}
