@@ -33,7 +33,7 @@ const WARM_UP_AFTER_MS = 50;
 export async function startService(config: Config, log: Logger): Promise<Service> {
   // What a room of its own reads is read now: a start that cannot go well fails at once.
   const lifetime = new Lifetime();
-  const streams = lifetime.own(openStreams(config, log), (each) => each.close());
+  const streams = lifetime.own(await openStreams(config, log), (each) => each.close());
   const settings: Settings = {
     streams: streams.frames,
     overrides: readOverrides(config.events.ceOverrides),

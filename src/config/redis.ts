@@ -21,6 +21,7 @@ export function chooseRedis(given: Given, isNeeded: boolean, { problems, notes }
     password: given.REDIS_PASSWORD ?? (url.password || undefined),
     database: url.database,
     tls: url.tls,
+    caFile: given.REDIS_CACERT,
   };
 }
 

@@ -70,6 +70,7 @@ const redis = {
   ),
   REDIS_PASSWORD: secret("Password of that server."),
   REDIS_URL: secret("`redis://user:password@host:port/0`, `rediss://` for TLS; REDIS_* replace its parts."),
+  REDIS_CACERT: text("PEM file of the authority behind its certificate.", "the usual ones"),
   STREAM_MAXLEN: integer(10_000, 100, 1_000_000, "Frames of a job that are kept for readers who come back."),
   STREAM_TTL_SECONDS: integer(3600, 60, 604_800, "How long they are kept after the last one."),
   READY_STRICT: flag("Takes the pod away while Redis is down.", "`false`"),

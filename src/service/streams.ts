@@ -1,7 +1,8 @@
+import { readFile } from "node:fs/promises";
 import type { Config } from "../config.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { FrameLog } from "../streaming/frame-log.ts";
-import { LocalLog } from "../streaming/local-log.ts";
+import type { RedisAddress } from "../streaming/redis-link.ts";
 
 export type Streams = {
   frames: FrameLog;
@@ -11,10 +12,28 @@ export type Streams = {
 };
 
 /** In Redis where there is one, so that every process can serve every reader; else in this process. */
-export function openStreams({ redis, streams }: Config, _log: Logger): Streams {
-  const up = { isUp: true, wasUp: true };
+export async function openStreams({ redis, streams: limits }: Config, log: Logger): Promise<Streams> {
   if (redis === undefined) {
-    return { frames: new LocalLog(streams), state: () => up, close: async () => undefined };
+    const { LocalLog } = await import("../streaming/local-log.ts");
+    const up = { isUp: true, wasUp: true };
+    return { frames: new LocalLog(limits), state: () => up, close: async () => undefined };
   }
-  throw new Error("not yet");
+  const { RedisLog } = await import("../streaming/redis-log.ts");
+  const frames = new RedisLog({ address: redisAddress(redis), limits, log });
+  return { frames, state: () => frames.state(), close: () => frames.close() };
+}
+
+/** What to connect to, asked at each connection. */
+export function redisAddress({
+  caFile,
+  ...server
+}: NonNullable<Config["redis"]>): () => Promise<RedisAddress> {
+  return async () => ({ ...server, ca: await authorities(caFile) });
+}
+
+/** Read at each connection: the file may be a mounted secret that changes. */
+async function authorities(file: string | undefined): Promise<readonly string[] | undefined> {
+  if (file === undefined) return undefined;
+  const { readCertificates, withUsualRoots } = await import("../delivery/trust.ts");
+  return withUsualRoots(readCertificates(await readFile(file, "utf8"), "REDIS_CACERT"));
 }

@@ -29,11 +29,11 @@ export class LocalLog implements FrameLog {
     const stream = this.#stream(jobId);
     const stored = placed(this.#nextId(), frame);
     stream.frames.push(stored);
-    this.#count_(stream, stored.text.length);
+    this.#grow(stream, stored.text.length);
     // Shifting one by one would copy the array each time.
     if (stream.frames.length > this.#limits.maxLength * 1.1) {
       const gone = stream.frames.splice(0, stream.frames.length - this.#limits.maxLength);
-      this.#count_(stream, -gone.reduce((sum, { text }) => sum + text.length, 0));
+      this.#grow(stream, -gone.reduce((sum, { text }) => sum + text.length, 0));
     }
     stream.touchedAt = this.#now();
     this.#streams.delete(jobId);
@@ -76,7 +76,7 @@ export class LocalLog implements FrameLog {
     return `${this.#lastMs}-${this.#count}`;
   }
 
-  #count_(stream: Stream, bytes: number): void {
+  #grow(stream: Stream, bytes: number): void {
     stream.bytes += bytes;
     this.#bytes += bytes;
   }
@@ -97,8 +97,16 @@ export class LocalLog implements FrameLog {
 }
 
 /** The frames after a place among those in order, and whether that place is still there. */
-export function pageOf(frames: readonly StoredFrame[], after: string | undefined): Page {
+function pageOf(frames: readonly StoredFrame[], after: string | undefined): Page {
   if (after === undefined) return { frames: frames.slice(0, PAGE), missed: false };
+  const start = indexAfter(frames, after);
+  const at = frames[start - 1];
+  if (at?.id !== after) return { frames: frames.slice(0, PAGE), missed: true };
+  return { frames: frames.slice(start, start + PAGE), at, missed: false };
+}
+
+/** Where the first frame after a place is. */
+export function indexAfter(frames: readonly StoredFrame[], after: string): number {
   let low = 0;
   let high = frames.length;
   while (low < high) {
@@ -107,7 +115,5 @@ export function pageOf(frames: readonly StoredFrame[], after: string | undefined
     if (isAfter(id, after)) high = middle;
     else low = middle + 1;
   }
-  const at = frames[low - 1];
-  if (at?.id !== after) return { frames: frames.slice(0, PAGE), missed: true };
-  return { frames: frames.slice(low, low + PAGE), at, missed: false };
+  return low;
 }

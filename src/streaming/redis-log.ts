@@ -1,0 +1,166 @@
+import type { Redis } from "ioredis";
+import type { Logger } from "../observability/logger.ts";
+import { Bell, type FrameLog, type JobTail, type Page } from "./frame-log.ts";
+import { type Frame, headOf, isAfter, readFrame, type StoredFrame } from "./frames.ts";
+import { indexAfter, type LogLimits } from "./local-log.ts";
+import { type RedisAddress, RedisLink } from "./redis-link.ts";
+import { channelOf, logOf, RedisPublisher } from "./redis-publisher.ts";
+
+export type RedisLogOptions = {
+  address: () => Promise<RedisAddress>;
+  limits: LogLimits;
+  log: Logger;
+};
+
+const PAGE = 64;
+/** What is kept of a live stream for all of its readers here; who is further behind asks Redis. */
+const MOST_RECENT = 1000;
+
+/** What the readers of one job share in this process. */
+type Hub = {
+  jobId: string;
+  readers: number;
+  bell: Bell;
+  /** All frames after `floor`, as they were published; without a floor they may have holes. */
+  recent: StoredFrame[];
+  floor: string | undefined;
+};
+
+/** Streams in Redis: written by whoever runs a job, read on any process. */
+export class RedisLog implements FrameLog {
+  readonly #options: RedisLogOptions;
+  readonly #writer: RedisLink;
+  readonly #publisher: RedisPublisher;
+  readonly #hubs = new Map<string, Hub>();
+  /** Opened for the first reader: most processes have none. */
+  #reading: { ears: RedisLink; eyes: RedisLink } | undefined;
+
+  constructor(options: RedisLogOptions) {
+    this.#options = options;
+    this.#publisher = new RedisPublisher(() => this.#writer, options.limits);
+    this.#writer = this.#link("write", () => this.#publisher.flush());
+  }
+
+  append(jobId: string, frame: Frame): void {
+    this.#publisher.append(jobId, frame);
+  }
+
+  state(): { isUp: boolean; wasUp: boolean } {
+    return { isUp: this.#writer.redis !== undefined, wasUp: this.#writer.wasUp };
+  }
+
+  /** For new credentials: nothing that waits is lost by it. */
+  reconnect(): void {
+    for (const link of [this.#writer, this.#reading?.ears, this.#reading?.eyes]) link?.reconnect();
+  }
+
+  async close(): Promise<void> {
+    await this.#publisher.close();
+    const links = [this.#writer, this.#reading?.ears, this.#reading?.eyes];
+    await Promise.all(links.map((link) => link?.close()));
+  }
+
+  open(jobId: string): JobTail {
+    const hub = this.#hub(jobId);
+    hub.readers++;
+    return {
+      first: (after) => this.#read(jobId, after),
+      next: (after) => this.#next(hub, after),
+      get version() {
+        return hub.bell.version;
+      },
+      changed: (version, withinMs) => hub.bell.changed(version, withinMs),
+      close: () => {
+        hub.readers--;
+        if (hub.readers > 0) return;
+        this.#hubs.delete(jobId);
+        this.#reading?.ears.redis?.unsubscribe(channelOf(jobId)).catch(() => undefined);
+      },
+    };
+  }
+
+  #link(purpose: string, onReady: (redis: Redis) => void, onLost?: () => void): RedisLink {
+    const { address, log } = this.#options;
+    return new RedisLink({ address, log, purpose, onReady, ...(onLost && { onLost }) });
+  }
+
+  #hub(jobId: string): Hub {
+    const found = this.#hubs.get(jobId);
+    if (found) return found;
+    const hub: Hub = { jobId, readers: 0, bell: new Bell(), recent: [], floor: undefined };
+    this.#hubs.set(jobId, hub);
+    if (this.#reading) void this.#listen(hub);
+    else this.#reading = { ears: this.#openEars(), eyes: this.#link("read", () => this.#listenToAll()) };
+    return hub;
+  }
+
+  #openEars(): RedisLink {
+    const hear = (redis: Redis) => {
+      redis.on("message", (channel: string, text: string) => {
+        const hub = this.#hubs.get(channel.slice(channelOf("").length));
+        const frame = readFrame(text);
+        if (hub && frame) hearFrame(hub, frame);
+      });
+      this.#listenToAll();
+    };
+    const lost = () => {
+      for (const hub of this.#hubs.values()) Object.assign(hub, { floor: undefined, recent: [] });
+    };
+    return this.#link("subscribe", hear, lost);
+  }
+
+  #listenToAll(): void {
+    for (const hub of this.#hubs.values()) if (hub.floor === undefined) void this.#listen(hub);
+  }
+
+  /** From the answer on, all that is newer than the newest that is stored comes in by itself. */
+  async #listen(hub: Hub): Promise<void> {
+    const ears = this.#reading?.ears.redis;
+    const eyes = this.#reading?.eyes.redis;
+    if (ears === undefined || eyes === undefined) return;
+    try {
+      await ears.subscribe(channelOf(hub.jobId));
+      const [newest] = await eyes.xrevrange(logOf(hub.jobId), "+", "-", "COUNT", 1);
+      if (this.#reading?.ears.redis !== ears) return;
+      hub.floor = newest?.[0] ?? "0-0";
+      hub.recent = hub.recent.slice(indexAfter(hub.recent, hub.floor));
+      hub.bell.ring();
+    } catch {
+      this.#reading?.ears.drop(); // and again, when it is back
+    }
+  }
+
+  async #next(hub: Hub, after: string | undefined): Promise<Page> {
+    const { floor, recent, jobId } = hub;
+    if (floor === undefined || after === undefined || isAfter(floor, after)) {
+      return await this.#read(jobId, after);
+    }
+    const start = indexAfter(recent, after);
+    return { frames: recent.slice(start, start + PAGE), missed: false };
+  }
+
+  async #read(jobId: string, after: string | undefined): Promise<Page> {
+    const redis = this.#reading?.eyes.redis;
+    if (redis === undefined) throw new Error("Redis is away");
+    const entries = await redis.xrange(logOf(jobId), after ?? "-", "+", "COUNT", PAGE + 1);
+    const frames = entries.map(([id, fields]) => stored(id, fields));
+    if (after === undefined) return { frames, missed: false };
+    const [at, ...rest] = frames;
+    return at?.id === after ? { frames: rest, at, missed: false } : { frames, missed: true };
+  }
+}
+
+function hearFrame(hub: Hub, frame: StoredFrame): void {
+  hub.recent.push(frame);
+  if (hub.recent.length > 1.2 * MOST_RECENT) {
+    const gone = hub.recent.splice(0, hub.recent.length - MOST_RECENT);
+    if (hub.floor !== undefined) hub.floor = gone.at(-1)?.id;
+  }
+  hub.bell.ring();
+}
+
+/** As it was published: `type` and `tail` are what the script was given. */
+function stored(id: string, fields: readonly string[]): StoredFrame {
+  const [, type = "", , tail = ""] = fields;
+  return { id, type, text: headOf(type) + id + tail };
+}
