@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readConfig } from "../src/config.ts";
 
 const FULL = { OIDC_ISSUER: "https://issuer.example/realm", OIDC_AUDIENCE: "agents" };
-const PRODUCTION = { NODE_ENV: "production", PG_HOST: "db" };
+const PRODUCTION = { NODE_ENV: "production", PG_HOST: "db", REDIS_HOST: "redis" };
 const problemOf = (env: Record<string, string>) => {
   try {
     readConfig(env);

@@ -42,19 +42,20 @@ describe("profiles", () => {
   test.each([{ NODE_ENV: "production" }, { K_SERVICE: "agents" }, { KUBERNETES_SERVICE_HOST: "10.0.0.1" }])(
     "%o means production: every address, no offline models",
     (sign) => {
-      const config = configOf({ ...sign, PG_HOST: "db" });
+      const config = configOf({ ...sign, PG_HOST: "db", REDIS_HOST: "redis" });
       expect(config.profile).toBe("production");
       expect(config.server.host).toBe("0.0.0.0");
       expect(config.models.allowOffline).toBe(false);
     },
   );
 
-  test("production without Postgres is refused, in the same error as everything else", () => {
+  test("production without Postgres and Redis is refused, in the same error as everything else", () => {
     const problems = problemsOf({ NODE_ENV: "production", PORT: "eighty", K_SNK: "http://sink" });
     expect(problems).toEqual([
       "K_SNK: no such variable; did you mean K_SINK?",
       'PORT: "eighty" is not usable; expected a whole number from 0 to 65535',
       "PG_HOST or DATABASE_URL: missing; production needs a Postgres server",
+      "REDIS_HOST or REDIS_URL: missing; production needs a Redis server",
     ]);
   });
 
@@ -251,7 +252,7 @@ describe("Postgres", () => {
     "postgres://u:1#hunter2@db/x",
     "postgres://u:hunter2:x@db:port/x",
   ])("a DATABASE_URL that cannot be read is refused unseen: %s", (url) => {
-    const problems = problemsOf({ NODE_ENV: "production", DATABASE_URL: url });
+    const problems = problemsOf({ NODE_ENV: "production", DATABASE_URL: url, REDIS_HOST: "redis" });
     expect(problems).toEqual([expect.stringContaining("DATABASE_URL: cannot be read")]);
     expect(problems.join()).not.toContain("hunter2");
   });
