@@ -7,7 +7,7 @@ import process from "node:process";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
-import { serviceUrl, serviceUrl } from "../support/environment.ts";
+import { serviceUrl } from "../support/environment.ts";
 import { get, send } from "../support/post.ts";
 import { SpawnedService } from "../support/process.ts";
 import { killWithUs } from "../support/reaper.ts";
@@ -39,7 +39,6 @@ describe("the content of the image", () => {
     const { args, cwd, env } = startOf(place);
     const given = {
       DATABASE_URL: database.url,
-      REDIS_URL: serviceUrl("redis"),
       REDIS_URL: serviceUrl("redis"),
       OPENAI_API_KEY: "none",
       ALLOW_OFFLINE_MODELS: "true",

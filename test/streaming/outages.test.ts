@@ -29,7 +29,7 @@ describe("a Redis that goes away", { timeout: 60_000 }, () => {
 
   const ready = async () => {
     const reply = await get(`${service.url}/ready`);
-    return { status: reply.status, ...(reply.json() as { services: Record<string, boolean> }) };
+    return { ...(reply.json() as { services: Record<string, boolean> }), status: reply.status };
   };
   const figure = async (name: string) => {
     const metric = await registry.getSingleMetric(name)?.get();
