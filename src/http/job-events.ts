@@ -19,7 +19,7 @@ const HEARTBEAT_MS = 15_000;
 /** Who has not taken what was sent within this time is let go; what was missed is there for whoever comes back. */
 const PATIENCE_MS = 30_000;
 /** So much is handed to a socket at once. */
-const CHUNK_CHARACTERS = 32_768;
+const CHUNK_BYTES = 32_768;
 
 /** `GET /jobs/{job_id}/events`: the frames of a job as server-sent events. */
 export async function jobEventsPlugin(app: FastifyInstance, { followJob }: JobEventsOptions): Promise<void> {
@@ -82,23 +82,29 @@ async function write(
   }
 }
 
+/** Readers of one stream are mostly at the same place: what is written to them is made once. */
+const written = new WeakMap<ReaderFrame, { last: ReaderFrame; bytes: Buffer }>();
+
 /** Waits for a slow reader, with a limit; nobody else waits for it. */
 async function send(
   response: ServerResponse,
   frames: readonly ReaderFrame[],
   signal: AbortSignal,
 ): Promise<void> {
-  let chunk = "";
-  for (const frame of frames) {
-    chunk += encode(frame);
-    if (chunk.length < CHUNK_CHARACTERS) continue;
-    await push(response, chunk, signal);
-    chunk = "";
+  const first = frames[0];
+  const last = frames.at(-1);
+  if (first === undefined || last === undefined) return;
+  let made = written.get(first);
+  if (made?.last !== last) {
+    made = { last, bytes: Buffer.from(frames.map(encode).join("")) };
+    written.set(first, made);
   }
-  if (chunk !== "") await push(response, chunk, signal);
+  for (let at = 0; at < made.bytes.length; at += CHUNK_BYTES) {
+    await push(response, made.bytes.subarray(at, at + CHUNK_BYTES), signal);
+  }
 }
 
-async function push(response: ServerResponse, chunk: string, signal: AbortSignal): Promise<void> {
+async function push(response: ServerResponse, chunk: Buffer, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   if (response.write(chunk)) return;
   await new Promise<void>((resolve, reject) => {

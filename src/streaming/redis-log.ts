@@ -12,9 +12,13 @@ export type RedisLogOptions = {
   log: Logger;
 };
 
+/** Asked of Redis at once, */
 const PAGE = 64;
+/** and taken at once of what is here. */
+const RECENT_PAGE = 256;
 /** What is kept of a live stream for all of its readers here; who is further behind asks Redis. */
-const MOST_RECENT = 1000;
+const MOST_RECENT = 4000;
+const MOST_RECENT_CHARACTERS = 2 * 1024 * 1024;
 
 /** What the readers of one job share in this process. */
 type Hub = {
@@ -23,6 +27,7 @@ type Hub = {
   bell: Bell;
   /** All frames after `floor`, as they were published; without a floor they may have holes. */
   recent: StoredFrame[];
+  characters: number;
   floor: string | undefined;
 };
 
@@ -87,7 +92,7 @@ export class RedisLog implements FrameLog {
   #hub(jobId: string): Hub {
     const found = this.#hubs.get(jobId);
     if (found) return found;
-    const hub: Hub = { jobId, readers: 0, bell: new Bell(), recent: [], floor: undefined };
+    const hub: Hub = { jobId, readers: 0, bell: new Bell(), recent: [], characters: 0, floor: undefined };
     this.#hubs.set(jobId, hub);
     if (this.#reading) void this.#listen(hub);
     else this.#reading = { ears: this.#openEars(), eyes: this.#link("read", () => this.#listenToAll()) };
@@ -104,7 +109,8 @@ export class RedisLog implements FrameLog {
       this.#listenToAll();
     };
     const lost = () => {
-      for (const hub of this.#hubs.values()) Object.assign(hub, { floor: undefined, recent: [] });
+      for (const hub of this.#hubs.values())
+        Object.assign(hub, { floor: undefined, recent: [], characters: 0 });
     };
     return this.#link("subscribe", hear, lost);
   }
@@ -136,7 +142,7 @@ export class RedisLog implements FrameLog {
       return await this.#read(jobId, after);
     }
     const start = indexAfter(recent, after);
-    return { frames: recent.slice(start, start + PAGE), missed: false };
+    return { frames: recent.slice(start, start + RECENT_PAGE), missed: false };
   }
 
   async #read(jobId: string, after: string | undefined): Promise<Page> {
@@ -152,8 +158,11 @@ export class RedisLog implements FrameLog {
 
 function hearFrame(hub: Hub, frame: StoredFrame): void {
   hub.recent.push(frame);
-  if (hub.recent.length > 1.2 * MOST_RECENT) {
-    const gone = hub.recent.splice(0, hub.recent.length - MOST_RECENT);
+  hub.characters += frame.text.length;
+  if (hub.recent.length > MOST_RECENT || hub.characters > MOST_RECENT_CHARACTERS) {
+    // Half of it at once: shifting one by one would copy the array each time.
+    const gone = hub.recent.splice(0, Math.ceil(hub.recent.length / 2));
+    hub.characters -= gone.reduce((sum, { text }) => sum + text.length, 0);
     if (hub.floor !== undefined) hub.floor = gone.at(-1)?.id;
   }
   hub.bell.ring();
