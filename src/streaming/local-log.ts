@@ -49,7 +49,12 @@ export class LocalLog implements FrameLog {
     const { bell } = stream;
     return {
       first: async (after) => pageOf(this.#streams.get(jobId)?.frames ?? [], after),
-      next: async (after) => pageOf(this.#streams.get(jobId)?.frames ?? [], after),
+      next: async (after) => {
+        const frames = this.#streams.get(jobId)?.frames ?? [];
+        const page = pageOf(frames, after);
+        // Who could not keep up with the window would not in the next one either: on to what is new.
+        return page.missed ? { ...page, frames: frames.slice(-PAGE) } : page;
+      },
       get version() {
         return bell.version;
       },

@@ -16,6 +16,7 @@ export type RedisLogOptions = {
 const PAGE = 64;
 /** and taken at once of what is here. */
 const RECENT_PAGE = 256;
+const MOST_PAGES = 8;
 /** What is kept of a live stream for all of its readers here; who is further behind asks Redis. */
 const MOST_RECENT = 4000;
 const MOST_RECENT_CHARACTERS = 2 * 1024 * 1024;
@@ -27,6 +28,8 @@ type Hub = {
   bell: Bell;
   /** All frames after `floor`, as they were published; without a floor they may have holes. */
   recent: StoredFrame[];
+  /** Pages of Redis by where they start: readers that start together read together. */
+  pages: Map<string, Promise<Page>>;
   characters: number;
   floor: string | undefined;
 };
@@ -69,7 +72,7 @@ export class RedisLog implements FrameLog {
     const hub = this.#hub(jobId);
     hub.readers++;
     return {
-      first: (after) => this.#read(jobId, after),
+      first: (after) => this.#shared(hub, after),
       next: (after) => this.#next(hub, after),
       get version() {
         return hub.bell.version;
@@ -92,7 +95,15 @@ export class RedisLog implements FrameLog {
   #hub(jobId: string): Hub {
     const found = this.#hubs.get(jobId);
     if (found) return found;
-    const hub: Hub = { jobId, readers: 0, bell: new Bell(), recent: [], characters: 0, floor: undefined };
+    const hub: Hub = {
+      jobId,
+      readers: 0,
+      bell: new Bell(),
+      recent: [],
+      pages: new Map(),
+      characters: 0,
+      floor: undefined,
+    };
     this.#hubs.set(jobId, hub);
     if (this.#reading) void this.#listen(hub);
     else this.#reading = { ears: this.#openEars(), eyes: this.#link("read", () => this.#listenToAll()) };
@@ -139,16 +150,41 @@ export class RedisLog implements FrameLog {
   async #next(hub: Hub, after: string | undefined): Promise<Page> {
     const { floor, recent, jobId } = hub;
     if (floor === undefined || after === undefined || isAfter(floor, after)) {
-      return await this.#read(jobId, after);
+      const page = await this.#shared(hub, after);
+      // Who could not keep up with the window would not in the next one either: on to what is new.
+      return page.missed ? { frames: await this.#newest(jobId), missed: true } : page;
     }
     const start = indexAfter(recent, after);
     return { frames: recent.slice(start, start + RECENT_PAGE), missed: false };
   }
 
-  async #read(jobId: string, after: string | undefined): Promise<Page> {
+  async #shared(hub: Hub, after: string | undefined): Promise<Page> {
+    const key = after ?? "-";
+    const asked = hub.pages.get(key);
+    if (asked) return await asked;
+    const page = this.#read(hub.jobId, after);
+    hub.pages.set(key, page);
+    const [oldest = key] = hub.pages.keys();
+    if (hub.pages.size > MOST_PAGES) hub.pages.delete(oldest);
+    // A page that is not full is another one a moment later.
+    const forget = () => hub.pages.get(key) === page && hub.pages.delete(key);
+    page.then(({ frames, missed }) => (missed || frames.length < PAGE) && forget(), forget);
+    return await page;
+  }
+
+  async #newest(jobId: string): Promise<StoredFrame[]> {
+    const entries = await this.#eyes().xrevrange(logOf(jobId), "+", "-", "COUNT", PAGE);
+    return entries.reverse().map(([id, fields]) => stored(id, fields));
+  }
+
+  #eyes(): Redis {
     const redis = this.#reading?.eyes.redis;
     if (redis === undefined) throw new Error("Redis is away");
-    const entries = await redis.xrange(logOf(jobId), after ?? "-", "+", "COUNT", PAGE + 1);
+    return redis;
+  }
+
+  async #read(jobId: string, after: string | undefined): Promise<Page> {
+    const entries = await this.#eyes().xrange(logOf(jobId), after ?? "-", "+", "COUNT", PAGE + 1);
     const frames = entries.map(([id, fields]) => stored(id, fields));
     if (after === undefined) return { frames, missed: false };
     const [at, ...rest] = frames;
