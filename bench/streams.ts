@@ -7,6 +7,7 @@ import { serviceUrl } from "../test/support/environment.ts";
 import { get, postEvent } from "../test/support/post.ts";
 import { type SpawnedService, spawnService } from "../test/support/process.ts";
 import { cpuMs, memoryMiB } from "./cpu.ts";
+import { median } from "./statistics.ts";
 
 /** What one process spends on a run of 1,250 tokens, eight a second, while another one serves its readers. */
 export type StreamRound = {
@@ -18,6 +19,18 @@ export type StreamRound = {
   /** Tokens that a reader who reads has got, of those that there were. */
   received: number;
 };
+
+/** As a row of the table. */
+export function streamsText(rounds: readonly StreamRound[]): string {
+  const ratio = median(rounds.map(({ cpu }) => cpu.read / cpu.alone));
+  const [tokens, alone, read, stuck] = [
+    median(rounds.map(({ tokensPerSecond }) => tokensPerSecond)),
+    median(rounds.map(({ cpu }) => cpu.alone)),
+    median(rounds.map(({ cpu }) => cpu.read)),
+    median(rounds.map(({ stuckMiB }) => stuckMiB)),
+  ].map((value) => value?.toFixed(1));
+  return `\nStreams, ${tokens} tokens/s: ${alone} ms CPU a run read by nobody, ${read} ms by 50 of whom 10 are stuck (x ${ratio?.toFixed(2)}); ${stuck} MiB a stuck reader`;
+}
 
 const TOKENS = 1250;
 const READERS = 40;

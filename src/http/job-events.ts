@@ -10,19 +10,21 @@ export type JobEventsOptions = {
     lastEventId: string | undefined,
     signal: AbortSignal,
   ) => Promise<AsyncGenerator<readonly ReaderFrame[], void>>;
+  /** Who has not taken what was sent within this time is let go; whoever comes back finds what was missed. */
+  readerPatienceMs?: number;
 };
 
 /** Readers that one process serves; each holds a connection and some memory. */
 const MOST_READERS = 1000;
 /** Proxies cut a line on which nothing is said. */
 const HEARTBEAT_MS = 15_000;
-/** Who has not taken what was sent within this time is let go; what was missed is there for whoever comes back. */
 const PATIENCE_MS = 30_000;
 /** So much is handed to a socket at once. */
 const CHUNK_BYTES = 32_768;
 
 /** `GET /jobs/{job_id}/events`: the frames of a job as server-sent events. */
-export async function jobEventsPlugin(app: FastifyInstance, { followJob }: JobEventsOptions): Promise<void> {
+export async function jobEventsPlugin(app: FastifyInstance, options: JobEventsOptions): Promise<void> {
+  const { followJob, readerPatienceMs = PATIENCE_MS } = options;
   const readers = new Set<AbortController>();
   app.addHook("preClose", async () => {
     for (const reader of readers) reader.abort();
@@ -44,7 +46,8 @@ export async function jobEventsPlugin(app: FastifyInstance, { followJob }: JobEv
       // Nothing follows what the reader has: 204 is what makes an EventSource stop coming back.
       if (first.done) return await reply.code(204).send();
       reply.hijack();
-      await write(reply.raw, first.value, batches, reader);
+      const line = { response: reply.raw, signal: reader.signal, patienceMs: readerPatienceMs };
+      await write(line, first.value, batches);
     } finally {
       reader.abort();
       readers.delete(reader);
@@ -54,12 +57,14 @@ export async function jobEventsPlugin(app: FastifyInstance, { followJob }: JobEv
   });
 }
 
+type Line = { response: ServerResponse; signal: AbortSignal; patienceMs: number };
+
 async function write(
-  response: ServerResponse,
+  line: Line,
   first: readonly ReaderFrame[],
   rest: AsyncGenerator<readonly ReaderFrame[], void>,
-  reader: AbortController,
 ): Promise<void> {
+  const { response, signal } = line;
   response.writeHead(200, {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
@@ -70,15 +75,15 @@ async function write(
     if (!response.writableNeedDrain) response.write(":\n\n");
   }, HEARTBEAT_MS);
   try {
-    await send(response, first, reader.signal);
-    for await (const frames of rest) await send(response, frames, reader.signal);
-    if (!reader.signal.aborted) response.end();
+    await send(line, first);
+    for await (const frames of rest) await send(line, frames);
+    if (!signal.aborted) response.end();
   } catch {
     // It went, or it was too slow, or the database is away: it comes back to where it was.
     response.destroy();
   } finally {
     clearInterval(heartbeat);
-    if (reader.signal.aborted) response.destroy();
+    if (signal.aborted) response.destroy();
   }
 }
 
@@ -86,11 +91,7 @@ async function write(
 const written = new WeakMap<ReaderFrame, { last: ReaderFrame; bytes: Buffer }>();
 
 /** Waits for a slow reader, with a limit; nobody else waits for it. */
-async function send(
-  response: ServerResponse,
-  frames: readonly ReaderFrame[],
-  signal: AbortSignal,
-): Promise<void> {
+async function send(line: Line, frames: readonly ReaderFrame[]): Promise<void> {
   const first = frames[0];
   const last = frames.at(-1);
   if (first === undefined || last === undefined) return;
@@ -100,11 +101,11 @@ async function send(
     written.set(first, made);
   }
   for (let at = 0; at < made.bytes.length; at += CHUNK_BYTES) {
-    await push(response, made.bytes.subarray(at, at + CHUNK_BYTES), signal);
+    await push(line, made.bytes.subarray(at, at + CHUNK_BYTES));
   }
 }
 
-async function push(response: ServerResponse, chunk: Buffer, signal: AbortSignal): Promise<void> {
+async function push({ response, signal, patienceMs }: Line, chunk: Buffer): Promise<void> {
   signal.throwIfAborted();
   if (response.write(chunk)) return;
   await new Promise<void>((resolve, reject) => {
@@ -116,7 +117,7 @@ async function push(response: ServerResponse, chunk: Buffer, signal: AbortSignal
       else resolve();
     };
     const gone = () => end(new Error("the reader has gone"));
-    const timer = setTimeout(() => end(new Error("the reader is too slow")), PATIENCE_MS);
+    const timer = setTimeout(() => end(new Error("the reader is too slow")), patienceMs);
     response.once("drain", end);
     signal.addEventListener("abort", gone, { once: true });
   });
