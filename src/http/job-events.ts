@@ -14,6 +14,7 @@ export type JobEventsOptions = {
   readerPatienceMs?: number;
 };
 
+const CONTENT_TYPE = "text/event-stream; charset=utf-8";
 /** Readers that one process serves; each holds a connection and some memory. */
 const MOST_READERS = 1000;
 /** Proxies cut a line on which nothing is said. */
@@ -30,7 +31,7 @@ export async function jobEventsPlugin(app: FastifyInstance, options: JobEventsOp
     for (const reader of readers) reader.abort();
   });
   const path = "/jobs/:jobId/events";
-  app.get<{ Params: { jobId: string } }>(path, { exposeHeadRoute: false }, async (request, reply) => {
+  app.get<{ Params: { jobId: string } }>(path, async (request, reply) => {
     const jobId = checkedId(request.params.jobId);
     const { "last-event-id": after } = request.headers;
     if (readers.size >= MOST_READERS) {
@@ -45,6 +46,7 @@ export async function jobEventsPlugin(app: FastifyInstance, options: JobEventsOp
       const first = await batches.next();
       // Nothing follows what the reader has: 204 is what makes an EventSource stop coming back.
       if (first.done) return await reply.code(204).send();
+      if (request.method === "HEAD") return await reply.type(CONTENT_TYPE).send();
       reply.hijack();
       const line = { response: reply.raw, signal: reader.signal, patienceMs: readerPatienceMs };
       await write(line, first.value, batches);
@@ -66,7 +68,7 @@ async function write(
 ): Promise<void> {
   const { response, signal } = line;
   response.writeHead(200, {
-    "content-type": "text/event-stream; charset=utf-8",
+    "content-type": CONTENT_TYPE,
     "cache-control": "no-store",
     "x-accel-buffering": "no", // nginx would hold frames back
   });
