@@ -10,6 +10,7 @@ import { type Programs, preparePrograms } from "./programs.ts";
 import { asText, type Summary } from "./report.ts";
 import { countRoundTrips } from "./round-trips.ts";
 import { measureStarts } from "./start.ts";
+import { measureStreams, streamsText } from "./streams.ts";
 import { loadRatios, loadRows, startRatios, startRows } from "./summary.ts";
 import { measureThroughput } from "./throughput.ts";
 
@@ -17,7 +18,7 @@ import { measureThroughput } from "./throughput.ts";
 const say = (line: string) => console.error(line);
 
 async function main(options: Options): Promise<void> {
-  await using _services = await startServices(["postgres"], say);
+  await using _services = await startServices(["postgres", "redis"], say);
   try {
     await using programs = await preparePrograms();
     const results = await measure(programs, options);
@@ -37,6 +38,8 @@ async function measure(programs: Programs, options: Options) {
   const roundTrips = await countRoundTrips(programs, options, say);
   const starts = await measureStarts(programs, options, say);
   const cells = await measureThroughput(programs, options, say);
+  say("streams: a run whose tokens are read by 50, 10 of them stuck, and by nobody");
+  const streams = await measureStreams(options.rounds, options.streamedRuns);
   const { service, stock } = roundTrips;
   const summary: Summary = {
     load: loadRows(cells),
@@ -47,7 +50,7 @@ async function measure(programs: Programs, options: Options) {
   };
   const errors = [service, stock, ...starts, ...cells].reduce((sum, each) => sum + each.errors, 0);
   const { results: _, ...settings } = options;
-  return { takenAt, machine, settings, errors, summary, rounds: { load: cells, start: starts } };
+  return { takenAt, machine, settings, errors, summary, rounds: { load: cells, start: starts, streams } };
 }
 
 async function publish(results: Results, { rounds, seconds, results: folder }: Options): Promise<void> {
@@ -57,6 +60,7 @@ async function publish(results: Results, { rounds, seconds, results: folder }: O
   await writeFile(file, `${JSON.stringify(results, null, 2)}\n`);
   console.log(`${machine.cpus} x ${machine.cpu}, Node ${machine.node}, Postgres ${machine.postgres}\n`);
   console.log(asText(summary, rounds, seconds));
+  console.log(streamsText(results.rounds.streams));
   say(file);
   if (errors === 0) return;
   const all = [...results.rounds.start, ...results.rounds.load];

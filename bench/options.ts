@@ -11,6 +11,8 @@ export type Options = {
   warmUp: number;
   /** Events that are counted for the round trips. */
   events: number;
+  /** Runs whose tokens are read, in each round. */
+  streamedRuns: number;
   /** The folder that the JSON goes to. */
   results: string;
 };
@@ -37,6 +39,7 @@ export function readOptions(args: readonly string[]): Options {
     coldStarts: values.quick ? 0 : 1,
     warmUp: values.quick ? 1 : 2000,
     events: values.quick ? 20 : 100,
+    streamedRuns: values.quick ? 3 : 24,
     results: resolve(values.results),
   };
   if (!(Number.isInteger(options.rounds) && options.rounds > 0 && options.seconds > 0))

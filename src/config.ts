@@ -59,9 +59,12 @@ function arrange(given: Given, production: boolean, found: Findings) {
       links: chooseLinks(given, found),
     },
     postgres: choosePostgres(given, production, found),
-    redis: chooseRedis(given, production, found),
     vault: chooseVault(given),
+    redis: chooseRedis(given, production, found),
+    streams: { maxLength: given.STREAM_MAXLEN, ttlSeconds: given.STREAM_TTL_SECONDS },
     models: chooseModels(given, production, found),
+    redisCaFile: given.REDIS_CACERT,
+    readyStrict: given.READY_STRICT ?? false,
     sink:
       url === undefined
         ? undefined

@@ -12,8 +12,9 @@ import type { Secrets } from "./secrets/secrets.ts";
 import { sinkTrust } from "./service/delivery.ts";
 import { identifyBy, linksOf } from "./service/identity.ts";
 import { readiness, scrape } from "./service/probes.ts";
-import { type Connected, connectUntilDone, type Settings } from "./service/runs.ts";
+import { type Connected, connectUntilDone, type ServiceState, type Settings } from "./service/runs.ts";
 import { openSecrets } from "./service/secrets.ts";
+import { openStreams } from "./service/streams.ts";
 
 export type Service = {
   /** Where it listens. */
@@ -34,14 +35,14 @@ const WARM_UP_AFTER_MS = 50;
  */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   // What a room of its own reads is read now: a start that cannot go well fails at once.
-  const settings: Settings = {
+  const lifetime = new Lifetime();
+  const settings: Omit<Settings, "streams"> = {
     overrides: readOverrides(config.events.ceOverrides),
     egressAllow: readEgressAllow(config.tools.egressAllow),
     mcpServers: await readMcpServers(config.tools.mcpServers),
     sinkCa: config.sink && (await sinkTrust(config.sink)),
   };
-  const lifetime = new Lifetime();
-  const state: State = { stopping: false };
+  const state: ServiceState = { stopping: false };
 
   const connected = async (): Promise<Connected> => {
     if (!state.connected && !state.stopping) {
@@ -61,7 +62,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     bodyTimeoutSeconds: config.server.bodyTimeoutSeconds,
     maxInFlight: config.server.maxInFlightRequests,
     jobRequestsPerSecond: config.server.jobRequestsPerSecond,
-    readiness: () => readiness(config, state.stopping ? undefined : state.connected?.db, state.secrets),
+    readiness: () => readiness(config, state),
     metrics: () => scrape(state.connected?.db),
     readJob: async (id) => (await import("./runs/jobs.ts")).readJob((await connected()).db, id),
     cancelJob: async (request) =>
@@ -78,6 +79,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
       (await import("./runs/interrupts.ts")).readInterrupt((await connected()).db, jobId, interruptId),
     console: config.server.console,
     ...linksOf(config),
+    followJob: async (jobId, after, signal) => {
+      const { db, frames } = await connected();
+      const { followJob } = await import("./runs/follow.ts");
+      return followJob({ db, streams: frames, signal }, jobId, after);
+    },
     identify: identifyBy(config.oidc, log),
     requireOwnJob: async (jobId, caller) =>
       (await import("./runs/owner.ts")).requireOwnJob((await connected()).db, jobId, caller),
@@ -89,7 +95,12 @@ export async function startService(config: Config, log: Logger): Promise<Service
   sayWhatIsUsed(config, log);
 
   const ready = loadSecrets(config, log, lifetime, state)
-    .then((secrets) => connectUntilDone(config, settings, log, lifetime, () => state.stopping, secrets))
+    .then(async (secrets) => {
+      const streams = lifetime.own(await openStreams(config, secrets, log), (each) => each.close());
+      state.streams = streams;
+      const given = { ...settings, streams };
+      return await connectUntilDone(config, given, log, lifetime, () => state.stopping, secrets);
+    })
     .then((done) => {
       state.connected = done;
       log.info("ready");
@@ -111,14 +122,12 @@ export async function startService(config: Config, log: Logger): Promise<Service
   };
 }
 
-type State = { connected?: Connected; secrets?: Secrets; stopping: boolean };
-
 /** Tries until Vault has given what is needed, or the process is stopped. */
 async function loadSecrets(
   config: Config,
   log: Logger,
   lifetime: Lifetime,
-  state: State,
+  state: ServiceState,
 ): Promise<Secrets | undefined> {
   const secrets = await openSecrets(config, log);
   if (secrets === undefined) return undefined;
@@ -132,7 +141,7 @@ async function loadSecrets(
 }
 
 /** One line for each thing that is chosen by what is configured, with the variable that changes it. */
-function sayWhatIsUsed({ profile, postgres, sink, oidc, vault }: Config, log: Logger): void {
+function sayWhatIsUsed({ profile, postgres, redis, sink, oidc, vault }: Config, log: Logger): void {
   const where =
     postgres.kind === "embedded"
       ? `embedded in ${postgres.dataDir} (PG_HOST or DATABASE_URL names a server)`
@@ -143,6 +152,9 @@ function sayWhatIsUsed({ profile, postgres, sink, oidc, vault }: Config, log: Lo
   log.info(`profile: ${profile}`);
   log.info(`vault: ${vault ? vault.address : "not used (VAULT_ADDR names one)"}`);
   log.info(`postgres: ${where}`);
+  log.info(
+    `streams: ${redis ? `Redis at ${redis.host}:${redis.port}` : `${vault ? "the Redis that Vault names, if any" : "in this process"} (REDIS_HOST or REDIS_URL names a server)`}`,
+  );
   log.info(`results: ${results}`);
   log.info(`callers: ${oidc ? `with a token of ${oidc.issuer}` : "anyone (OIDC_ISSUER asks for tokens)"}`);
 }

@@ -49,7 +49,7 @@ describe("profiles", () => {
     },
   );
 
-  test("production without Postgres is refused, in the same error as everything else", () => {
+  test("production without Postgres and Redis is refused, in the same error as everything else", () => {
     const problems = problemsOf({ NODE_ENV: "production", PORT: "eighty", K_SNK: "http://sink" });
     expect(problems).toEqual([
       "K_SNK: no such variable; did you mean K_SINK?",
@@ -145,13 +145,35 @@ describe("values", () => {
     "$name takes its limits and nothing beyond",
     (row) => {
       const { name, minimum = Number.NaN, maximum = Number.NaN } = row;
-      const base = { PG_HOST: "db" };
+      const base = { PG_HOST: "db", REDIS_HOST: "redis" };
       for (const value of [minimum, maximum]) expect(problemsOf({ ...base, [name]: `${value}` })).toEqual([]);
       for (const value of [minimum - 1, maximum + 1]) {
         expect(problemsOf({ ...base, [name]: `${value}` })).toHaveLength(1);
       }
     },
   );
+
+  test("Redis is named by its parts or by a URL, and a part goes before the URL", () => {
+    const url = "rediss://ann:p%40ss@cache.example:7000/3";
+    const server = { host: "cache.example", port: 7000, username: "ann", database: 3, tls: true };
+
+    expect(configOf({ REDIS_URL: url }).redis).toMatchObject({ ...server, password: "p@ss" });
+    expect(configOf({ REDIS_URL: url, REDIS_PASSWORD: "other" }).redis).toMatchObject({ password: "other" });
+    expect(configOf({ REDIS_HOST: "redis", REDIS_PORT: "tcp://10.0.0.1:6379" }).redis).toMatchObject({
+      host: "redis",
+      port: 6379,
+      tls: false,
+    });
+    expect(configOf({}).redis).toBeUndefined();
+    for (const wrong of ["http://x", "redis", "redis://h/one"]) {
+      expect(problemsOf({ REDIS_URL: wrong })).toEqual([expect.stringContaining("REDIS_URL: the value")]);
+    }
+  });
+
+  test("production may leave Redis to Vault", () => {
+    const vault = { NODE_ENV: "production", PG_HOST: "db", VAULT_ADDR: "https://vault" };
+    expect(configOf(vault).redis).toBeUndefined();
+  });
 
   test("an empty or blank value is no value", () => {
     const blank = Object.fromEntries(variables.map(({ name }) => [name, ""]));

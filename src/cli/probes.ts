@@ -3,6 +3,7 @@ import https from "node:https";
 import net from "node:net";
 import tls from "node:tls";
 import { reasonOf } from "../delivery/post.ts";
+import { optionsOf, type RedisAddress } from "../streaming/redis-link.ts";
 import { Problem } from "./doctor.ts";
 
 const CONNECT_MS = 5000;
@@ -89,8 +90,6 @@ export async function askVault(address: URL, ca: readonly string[] | undefined):
   return `Vault at ${url.host} is ${state}`;
 }
 
-export type RedisAddress = { url: string } | { host: string; port: number; password?: string | undefined };
-
 /** PING over a connection of its own, once. */
 export async function pingRedis(address: RedisAddress): Promise<string> {
   const { Redis } = (await import("ioredis")).default; // CommonJS: the bundle gives it no names of its own
@@ -101,7 +100,7 @@ export async function pingRedis(address: RedisAddress): Promise<string> {
     disconnectTimeout: 100,
   };
   const once = { ...limits, lazyConnect: true, enableReadyCheck: false, retryStrategy: () => null };
-  const redis = "url" in address ? new Redis(address.url, once) : new Redis({ ...address, ...once });
+  const redis = new Redis({ ...optionsOf(address), ...once });
   let failure: Error | undefined;
   redis.on("error", (error) => {
     failure = error; // says more than the rejection, which is "connection is closed"
@@ -113,7 +112,7 @@ export async function pingRedis(address: RedisAddress): Promise<string> {
     const version = /redis_version:(\S+)/.exec(await redis.info("server"))?.[1];
     return `Redis ${version ?? ""} at ${host}:${port}`;
   } catch (error) {
-    throw new Error(`${host}:${port}: ${why(failure ?? error)}`, { cause: error });
+    throw new Error(`${host}:${port}: ${why(failure ?? error, "REDIS_CACERT")}`, { cause: error });
   } finally {
     redis.disconnect();
   }

@@ -68,6 +68,18 @@ const postgres = {
   PG_POOL_SIZE: integer(10, 2, 500, "Connections that one process opens at most."),
   PG_SCHEMA: textOr("agent_executor", "Schema that holds the tables.", SQL_NAME),
 };
+const redis = {
+  REDIS_HOST: text("Redis server for live streams.", "in the process; required in production", ADDRESS),
+  REDIS_PORT: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 65_535, description: "Port.", unset: "`6379`" }),
+  ),
+  REDIS_PASSWORD: secret("Password of that server."),
+  REDIS_URL: secret("`redis://user:password@host:port/0`, `rediss://` for TLS; REDIS_* replace its parts."),
+  REDIS_CACERT: text("PEM file of the authority behind its certificate.", "the usual ones"),
+  STREAM_MAXLEN: integer(10_000, 100, 1_000_000, "Frames of a job that are kept for readers who come back."),
+  STREAM_TTL_SECONDS: integer(3600, 60, 604_800, "How long they are kept after the last one."),
+  READY_STRICT: flag("Takes the pod away while Redis is down.", "`false`"),
+};
 const results = {
   K_SINK: text(
     "Where result events are posted; a SinkBinding sets it.",
@@ -152,12 +164,6 @@ const vault = {
   ),
   VAULT_DATABASE_MOUNT: textOr("database", "Mount of that engine.", MOUNT),
 };
-const redis = {
-  REDIS_URL: secret("`redis://` or `rediss://user:password@host:port/db`."),
-  REDIS_HOST: text("Redis server: host name or address.", "required in production", ADDRESS),
-  REDIS_PORT: integer(6379, 1, 65_535, "Port of it."),
-  REDIS_PASSWORD: secret("Password for it."),
-};
 const retention = {
   RETENTION_DAYS: integer(7, 1, 3650, "Days that a finished job, and the knowledge of its events, is kept."),
 };
@@ -182,13 +188,13 @@ const groups = {
 const Environment = Type.Object({
   ...service,
   ...postgres,
+  ...redis,
   ...results,
   ...models,
   ...tools,
   ...runs,
   ...retention,
   ...vault,
-  ...redis,
   ...callers,
   ...platform,
 });
@@ -205,6 +211,7 @@ export const variables: readonly Variable[] = Object.entries(groups).flatMap(([g
 /** Names of the contract that nothing reads yet: one that gets its row above is deleted here. */
 export const reserved: ReadonlySet<string> = new Set(
   `NATS_URL
-  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES READY_STRICT
-  STREAM_MAXLEN STREAM_TTL_SECONDS`.split(/\s+/),
+  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES`.split(
+    /\s+/,
+  ),
 );

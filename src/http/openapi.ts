@@ -206,6 +206,24 @@ const paths: Json = {
       },
     },
   },
+  "/jobs/{job_id}/events": {
+    get: {
+      summary: "The frames of a job as they come: server-sent events",
+      description:
+        "`event` is the type of the frame, `id` its place in the stream, `data` the whole frame. With " +
+        "`Last-Event-ID` it goes on behind that place, on any process; where that is not kept any more the " +
+        "first frame is a `gap` with the job as it is now. Ends after the last run of the job.",
+      parameters: [
+        { name: "job_id", in: "path", required: true, schema: { type: "string" } },
+        { name: "last-event-id", in: "header", schema: { type: "string" } },
+      ],
+      responses: {
+        200: { description: "Frames.", content: { "text/event-stream": { schema: { type: "string" } } } },
+        204: { description: "The job has ended and nothing follows `Last-Event-ID`." },
+        ...refusals("unknown_job", "too_many_requests", "not_ready", "database_unavailable"),
+      },
+    },
+  },
   "/jobs/{job_id}/cancel": {
     post: {
       summary: "End the runs of a job, or one of them",

@@ -6,6 +6,7 @@ import { answerErrors, answerUnroutable } from "./errors.ts";
 import { type EventsOptions, eventsPlugin } from "./events.ts";
 import { type GuardOptions, guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthPlugin } from "./health.ts";
+import { type JobEventsOptions, jobEventsPlugin } from "./job-events.ts";
 import { type JobsOptions, jobsPlugin } from "./jobs.ts";
 import { type LinkRoutesOptions, linksPlugin } from "./link-routes.ts";
 import { type MetricsOptions, metricsPlugin } from "./metrics.ts";
@@ -17,6 +18,7 @@ export type ServerOptions = EventsOptions &
   ConsoleOptions &
   GuardOptions &
   HealthOptions &
+  JobEventsOptions &
   JobsOptions &
   LinkRoutesOptions &
   MetricsOptions &
@@ -63,6 +65,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(runsPlugin, options);
   await app.register(linksPlugin, options);
   await app.register(consolePlugin, options);
+  await app.register(jobEventsPlugin, options);
   await app.register(schemasPlugin);
   return app;
 }

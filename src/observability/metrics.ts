@@ -16,8 +16,6 @@ const duration = new Histogram({
   buckets: [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
   registers,
 });
-// Nothing counts up the one for Redis before that is connected to; these are there at 0 from the start,
-// because dashboards of the reference service ask for them.
 const vaultLogins = new Counter({
   name: "agent_executor_vault_auth_failures_total",
   help: "Logins to Vault that failed.",
@@ -28,9 +26,19 @@ const databaseErrors = new Counter({
   help: "Connections to Postgres that failed or broke.",
   registers,
 });
-new Counter({
+const redisErrors = new Counter({
   name: "agent_executor_redis_publish_errors_total",
   help: "Stream frames that Redis did not take.",
+  registers,
+});
+const frames = new Counter({
+  name: "agent_executor_stream_frames_total",
+  help: "Stream frames that readers can get.",
+  registers,
+});
+const droppedFrames = new Counter({
+  name: "agent_executor_stream_dropped_total",
+  help: "Stream frames that were given up because Redis was away or too slow.",
   registers,
 });
 const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
@@ -133,4 +141,10 @@ export const vaultMetrics = {
 
 export const databaseMetrics = {
   connectionFailed: (): void => databaseErrors.inc(),
+};
+
+export const streamMetrics = {
+  published: (count: number): void => frames.inc(count),
+  dropped: (count: number): void => droppedFrames.inc(count),
+  refused: (count: number): void => redisErrors.inc(count),
 };

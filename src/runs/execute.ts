@@ -6,6 +6,8 @@ import type { PendingQuestion } from "../checkpoints/questions.ts";
 import type { RunSaver } from "../checkpoints/run-saver.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import type { Database } from "../postgres/database.ts";
+import type { FrameLog } from "../streaming/frame-log.ts";
+import { RunStream } from "../streaming/run-stream.ts";
 import { unconsumedAnswers } from "./answers.ts";
 import { Cancelled, cancelledOutcome } from "./cancel.ts";
 import { describeFailure } from "./failure.ts";
@@ -19,6 +21,8 @@ export type RunTools = {
   db: Database;
   agents: Agents;
   maxLimits: Limits;
+  /** What readers are told while it works. */
+  streams: FrameLog;
 };
 
 /** A failure that may pass: the run goes back to the queue instead of ending. */
@@ -47,7 +51,8 @@ export async function executeRun(
     meter = new Meter(limits, (reason) => abort.abort(reason));
     saver = await openSaver(run, tools.db, meter);
     journal = new Journal(tools.db, run);
-    const state = await drive(run, agent, { db: tools.db, saver, journal }, meter, limits, abort);
+    const { db, streams } = tools;
+    const state = await drive(run, agent, { db, saver, journal, streams }, meter, limits, abort);
     const usage = meter.usage();
     if (asks(state)) {
       return { kind: "interrupted", questions: await pendingOf(run, tools.db, saver), usage };
@@ -103,7 +108,7 @@ async function openSaver(
 async function drive(
   run: ClaimedRun,
   agent: CompiledAgent,
-  { db, saver, journal }: { db: Database; saver: RunSaver; journal: Journal },
+  { db, saver, journal, streams }: { db: Database; saver: RunSaver; journal: Journal; streams: FrameLog },
   meter: Meter,
   limits: Limits,
   abort: AbortController,
@@ -127,7 +132,7 @@ async function drive(
       },
       durability: "sync",
       signal: abort.signal,
-      callbacks: [meter.callbacks],
+      callbacks: [meter.callbacks, new RunStream(streams, run).callbacks],
       // Nested graphs start their own count of this; the meter counts them all.
       recursionLimit: limits.steps + 1,
     });

@@ -87,8 +87,10 @@ export async function settleWaiting(
     asked.map(({ question }) => question.default ?? "reject"),
   ]);
   if (row === undefined) return await settleCancelled(db, run, usage, sender);
-  const { runId, jobId } = run;
-  return { runId, jobId, eventId: event.id, kind: "interrupted", event: bytes, ...row, jobHasQueued: false };
+  const { runId, jobId, attempt } = run;
+  const { id: eventId, data } = event;
+  const settled = { runId, jobId, attempt, eventId, kind: "interrupted" as const, data, event: bytes };
+  return { ...settled, ...row, jobHasQueued: false };
 }
 
 /** No row was ours: somebody asked for the end of the run just now, or it is not ours any more. */

@@ -21,6 +21,9 @@ export type Settled = {
   jobId: string;
   eventId: string;
   kind: OutcomeKind;
+  attempt: number;
+  /** The event's data. */
+  data: unknown;
   /** The event's final bytes. */
   event: string;
   /** Whether earlier events of the job still wait for their delivery: this one must not pass them. */
@@ -99,5 +102,7 @@ export async function settleRun(
     from,
   ]);
   if (row === undefined) throw new AgentError("lease_lost", "another process has taken this run over");
-  return { runId: run.runId, jobId: run.jobId, eventId: event.id, kind: outcome.kind, event: bytes, ...row };
+  const { runId, jobId, attempt } = run;
+  const { id: eventId, data } = event;
+  return { runId, jobId, attempt, eventId, kind: outcome.kind, data, event: bytes, ...row };
 }

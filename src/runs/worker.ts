@@ -14,6 +14,7 @@ import { claimRuns, forgiveFailures, postponeRun } from "./repository.ts";
 import type { ClaimedRun, Outcome } from "./run.ts";
 import { type Sender, type Settled, settleRun } from "./settle.ts";
 import { type Interrupted, settleWaiting } from "./settle-waiting.ts";
+import { lastFrames } from "./stream-end.ts";
 import type { Waiters } from "./waiters.ts";
 
 export type WorkerOptions = RunTools & {
@@ -92,7 +93,8 @@ export class Worker {
 
   /** A run has ended: whoever waits is told, its event is sent off, and the next of its job may start. */
   announce(settled: Settled): void {
-    const { waiters, deliver } = this.#options;
+    const { waiters, deliver, streams } = this.#options;
+    for (const frame of lastFrames(settled)) streams.append(settled.jobId, frame);
     waiters.tell(settled.runId, { kind: "settled", settled });
     deliver(settled);
     if (settled.jobHasQueued) this.#loop.wake();

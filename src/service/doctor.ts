@@ -13,7 +13,7 @@ export function checksOf(config: Config, env: Env): Check[] {
     ...sinkChecks(config),
     ...oidcChecks(config),
     ...vaultChecks(config),
-    ...redisChecks(env),
+    ...redisChecks(config),
     ...natsChecks(env),
     ...modelChecks(config),
   ];
@@ -83,15 +83,15 @@ function vaultChecks(config: Config): Check[] {
   return [{ name: "vault", look, fix: "check VAULT_ADDR and VAULT_CACERT" }];
 }
 
-function redisChecks(env: Env): Check[] {
-  const { REDIS_URL: url, REDIS_HOST: host, REDIS_PASSWORD: password, REDIS_PORT: port = "" } = env;
-  if (!url && !host) return [];
+function redisChecks({ redis }: Config): Check[] {
+  if (redis === undefined) return [];
   const look = async () => {
     const { pingRedis } = await import("../cli/probes.ts");
-    if (host === undefined || host === "") return await pingRedis({ url: url ?? "" });
-    return await pingRedis({ host, port: Number(port) || 6379, password: password || undefined });
+    const { redisAddress } = await import("./streams.ts");
+    return await pingRedis(await redisAddress(redis)());
   };
-  return [{ name: "redis", look, fix: "check REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD" }];
+  const fix = "check REDIS_URL, or REDIS_HOST, REDIS_PORT, REDIS_PASSWORD and REDIS_CACERT";
+  return [{ name: "redis", look, fix }];
 }
 
 function natsChecks({ NATS_URL: url }: Env): Check[] {

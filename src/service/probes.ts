@@ -2,28 +2,29 @@ import type { Config } from "../config.ts";
 import type { Readiness } from "../http/health.ts";
 import { pause } from "../lifetime/pause.ts";
 import type { Database } from "../postgres/database.ts";
-import type { Secrets } from "../secrets/secrets.ts";
+import type { ServiceState } from "./runs.ts";
 
 /** A probe that takes longer than this has failed. */
 const PROBE_MS = 1000;
 
 /**
- * What is not used is true, and named, so that probes can be written today; Redis is not by this version.
- * Vault is true from when it gave what is needed until that runs out: that it is away now harms nobody.
+ * What is not used is true, and named. A pod gets ready with Redis; after that an outage of streams
+ * takes it away only where READY_STRICT says so. Vault is true from when it gave what is needed until
+ * that runs out: that it is away now harms nobody.
  */
-export async function readiness(
-  config: Config,
-  db: Database | undefined,
-  secrets: Secrets | undefined,
-): Promise<Readiness> {
+export async function readiness(config: Config, state: ServiceState): Promise<Readiness> {
+  const db = state.stopping ? undefined : state.connected?.db;
   const postgres = db !== undefined && (await answers(db));
-  const vault = config.vault === undefined || secrets?.isUsable === true;
+  const vault = config.vault === undefined || state.secrets?.isUsable === true;
+  const usesRedis = state.streams?.usesRedis ?? config.redis !== undefined;
+  const redis = state.streams?.state() ?? { isUp: !usesRedis, wasUp: !usesRedis };
   const embedded = [
     ...(config.vault === undefined ? ["vault"] : []),
-    "redis",
+    ...(usesRedis ? [] : ["redis"]),
     ...(config.postgres.kind === "embedded" ? ["postgres"] : []),
   ];
-  return { ready: postgres && vault, services: { vault, postgres, redis: true }, embedded };
+  const ready = postgres && vault && (config.readyStrict ? redis.isUp : redis.wasUp);
+  return { ready, services: { vault, postgres, redis: redis.isUp }, embedded };
 }
 
 /** The figures of the outbox are those of the database; when it is away they stay as they were. */

@@ -12,9 +12,11 @@ import type { Logger } from "../observability/logger.ts";
 import type { Database } from "../postgres/database.ts";
 import type { Door } from "../runs/door.ts";
 import type { Secrets } from "../secrets/secrets.ts";
+import type { FrameLog } from "../streaming/frame-log.ts";
 import { openDatabase } from "./database.ts";
 import { openDeliverer } from "./delivery.ts";
 import { modelSettings } from "./secrets.ts";
+import type { Streams } from "./streams.ts";
 
 /** What rooms of their own read from the configuration, read at the start. */
 export type Settings = {
@@ -22,10 +24,19 @@ export type Settings = {
   egressAllow: EgressAllow;
   mcpServers: ReadonlyMap<string, McpServer>;
   sinkCa: readonly string[] | undefined;
+  streams: Streams;
+};
+
+/** What has come up so far. */
+export type ServiceState = {
+  connected?: Connected;
+  secrets?: Secrets;
+  streams?: Streams;
+  stopping: boolean;
 };
 
 /** What there is once Postgres has answered. */
-export type Connected = { db: Database; door: Door; stopRuns: () => Promise<void> };
+export type Connected = { db: Database; door: Door; frames: FrameLog; stopRuns: () => Promise<void> };
 
 /** Tries until Postgres is there: a pod that starts before its database must not crash in a loop. */
 export async function connectUntilDone(
@@ -69,7 +80,7 @@ async function openRuns(
   const { openModelGate } = await import("./model-gate.ts");
   const { modelMetrics } = await import("../observability/metrics.ts");
   const { runs, events, sink } = config;
-  const gate = openModelGate(config.models.maxConcurrent, undefined, log);
+  const gate = openModelGate(config.models.maxConcurrent, settings.streams.redis, log);
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
   const waiters = new Waiters();
   const deliverer =
@@ -88,6 +99,7 @@ async function openRuns(
       settings: () => ({ ...modelSettings(config, secrets), gate, watch: modelMetrics }),
     }),
     maxLimits: runs.maxLimits,
+    streams: settings.streams.frames,
     name,
     leaseSeconds: runs.leaseSeconds,
     maxConcurrent: runs.maxConcurrent,
@@ -110,7 +122,7 @@ async function openRuns(
     await worker.stop(config.shutdownGraceSeconds * 1000);
     door.stopWaiting();
   };
-  return { db, door, stopRuns };
+  return { db, door, frames: settings.streams.frames, stopRuns };
 }
 
 async function openToolbox(

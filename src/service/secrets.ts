@@ -4,7 +4,7 @@ import type { Config } from "../config.ts";
 import type { Logger } from "../observability/logger.ts";
 import { hideValue } from "../observability/redaction.ts";
 import type { Secrets } from "../secrets/secrets.ts";
-import type { RedisSecret, SecretName } from "../secrets/values.ts";
+import type { SecretName } from "../secrets/values.ts";
 
 type Readiness = { load: readonly SecretName[]; needed: readonly SecretName[] };
 
@@ -56,7 +56,7 @@ export async function readJwtFile(path: string): Promise<string> {
 export function whatToRead({ postgres, redis, models, profile }: Config): Readiness {
   const isVariable = {
     postgres: postgres.kind !== "vault",
-    redis: redis.url !== undefined || redis.host !== undefined,
+    redis: redis !== undefined,
     openai: models.openai.apiKey !== undefined,
     anthropic: models.anthropic.apiKey !== undefined,
   };
@@ -78,15 +78,4 @@ export function modelSettings({ models }: Config, secrets: Secrets | undefined):
     allowedBaseUrls: models.baseUrls,
     offlineModels: models.allowOffline,
   };
-}
-
-/** Where Redis is by Vault, and every time that this changes; variables are the caller's to look at first. */
-export function redisFromVault(
-  secrets: Secrets | undefined,
-  changed: (redis: RedisSecret) => void,
-): RedisSecret | undefined {
-  secrets?.on("redis", () => {
-    if (secrets.values.redis !== undefined) changed(secrets.values.redis);
-  });
-  return secrets?.values.redis;
 }

@@ -10,6 +10,7 @@ export const nothing: ServerOptions = {
   readiness: never,
   metrics: never,
   readJob: never,
+  followJob: never,
   listJobs: never,
   cancelJob: never,
   resumeJob: never,

@@ -104,7 +104,13 @@ describe("the first minute", () => {
 
     expect(performance.now() - startedAt).toBeLessThan(3000); // 1 s, and the spawning of two test processes
     const message = service.stderr.join("\n");
-    for (const part of ["PG_HOST or DATABASE_URL", "K_SNK", "K_SINK", "MAX_BODY_BYTES"]) {
+    for (const part of [
+      "PG_HOST or DATABASE_URL",
+      "REDIS_HOST or REDIS_URL",
+      "K_SNK",
+      "K_SINK",
+      "MAX_BODY_BYTES",
+    ]) {
       expect(message).toContain(part);
     }
     expect(message).not.toContain(" at ");

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { echo, executeEvent, scripted } from "../support/agents.ts";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
+import { type OwnRedis, startOwnRedis } from "../support/own-redis.ts";
 import { type PasswordRole, passwordRole } from "../support/password-role.ts";
 import { get, postEvent } from "../support/post.ts";
 import { type SpawnedService, spawnService } from "../support/process.ts";
@@ -56,6 +57,7 @@ describe("a process whose credentials are in Vault", () => {
     };
   };
 
+  let redis: OwnRedis;
   beforeEach(async () => {
     vault = await startVault();
     database = await freshDatabase({ mayLeak: true });
@@ -64,12 +66,14 @@ describe("a process whose credentials are in Vault", () => {
     passwords.length = 0;
     await vault.writeJwt(jwtFile);
     store("the-first-password");
-    vault.put("redis", { host: "127.0.0.1", port: 6379, password: "the-redis-password" });
+    redis = await startOwnRedis({ password: "the-redis-password" });
+    vault.put("redis", { host: "127.0.0.1", port: redis.port, password: "the-redis-password" });
     vault.put("llm-providers/openai", { api_key: "sk-the-openai-key" });
   });
   afterEach(async () => {
     await database[Symbol.asyncDispose]();
     await role[Symbol.asyncDispose]();
+    await redis[Symbol.asyncDispose]();
     await vault[Symbol.asyncDispose]();
     await rm(jwtFile, { force: true });
   });
@@ -89,8 +93,10 @@ describe("a process whose credentials are in Vault", () => {
     vault.behave({});
     await ready(service);
 
-    expect(await readiness(service)).toMatchObject({ services: { vault: true, postgres: true } });
-    expect((await readiness(service)).embedded).not.toContain("vault");
+    expect(await readiness(service)).toMatchObject({
+      services: { vault: true, postgres: true, redis: true },
+      embedded: [],
+    });
     expect(vault.liveTokens()).toHaveLength(1);
     expect(await service.kill("SIGTERM")).toMatchObject({ code: 0 });
     expect(vault.liveTokens()).toEqual([]);

@@ -6,10 +6,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/observability/logger.ts";
 import type { Secrets } from "../../src/secrets/secrets.ts";
-import type { RedisSecret } from "../../src/secrets/values.ts";
 import { openDatabase } from "../../src/service/database.ts";
-import { modelSettings, openSecrets, redisFromVault, whatToRead } from "../../src/service/secrets.ts";
+import { modelSettings, openSecrets, whatToRead } from "../../src/service/secrets.ts";
+import { openStreams } from "../../src/service/streams.ts";
 import { freshDatabase } from "../support/databases.ts";
+import { startOwnRedis } from "../support/own-redis.ts";
 import { passwordRole } from "../support/password-role.ts";
 import { startVault, type VaultDouble } from "../support/vault.ts";
 import { until } from "../support/wait.ts";
@@ -71,18 +72,32 @@ describe("what the service takes from Vault", () => {
     expect(modelSettings(config, secrets).providers.openai).toEqual({ apiKey: "sk-vault-3" });
   });
 
-  it("tells where Redis is, and when that changes", async () => {
-    vault.put("redis", { host: "cache", password: "redis-password-1" });
-    const { secrets } = await open({ DATABASE_URL: "postgres://db" });
-    const told: RedisSecret[] = [];
+  it("is where Redis is, whose password may change: streams go on with the new one", async () => {
+    await using redis = await startOwnRedis({ password: "redis-password-1" });
+    vault.put("redis", { host: "127.0.0.1", port: redis.port, password: "redis-password-1" });
+    const { config, secrets } = await open({ DATABASE_URL: "postgres://db" });
+    const streams = await openStreams(config, secrets, log);
+    try {
+      await until(() => streams.state().isUp, { what: "Redis" });
+      const first = streams.redis?.();
 
-    const first = redisFromVault(secrets, (redis) => told.push(redis));
-    vault.put("redis", { host: "cache", password: "redis-password-2" });
-    await secrets.refresh();
+      await first?.config("SET", "requirepass", "redis-password-2");
+      vault.put("redis", { host: "127.0.0.1", port: redis.port, password: "redis-password-2" });
+      await secrets.refresh();
 
-    expect(first).toMatchObject({ host: "cache", port: 6379, password: "redis-password-1" });
-    expect(told).toMatchObject([{ password: "redis-password-2" }]);
-    expect(redisFromVault(undefined, () => undefined)).toBeUndefined();
+      await until(() => streams.state().isUp && streams.redis?.() !== first, { what: "the new connection" });
+      expect(await streams.redis?.()?.ping()).toBe("PONG");
+    } finally {
+      await streams.close();
+    }
+  });
+
+  it("leaves streams in the process where it names no Redis", async () => {
+    const { config, secrets } = await open({ DATABASE_URL: "postgres://db" });
+
+    const streams = await openStreams(config, secrets, log);
+
+    expect(streams).toMatchObject({ usesRedis: false, redis: undefined });
   });
 
   it("is a user of its own by the database engine, replaced when it is gone", async () => {
