@@ -1,86 +1,69 @@
 import { AgentError } from "../errors/agent-error.ts";
+import type { Report } from "./definition-problem.ts";
 import { below, isRecord, listOf } from "./json.ts";
-
-/** The parts of the language that are defined but not run yet, by where they stand. */
-const KEYS = {
-  definition: { graph: "a graph from a module" },
-  node: {
-    state_schema: "a state schema",
-    output_schema: "an output schema",
-    approval: "an approval",
-    graph: "a graph from a module",
-  },
-} as const;
 
 /** Of `runtime.type`. */
 const RUNTIMES = new Set(["javascript", "python", "mcp", "builtin", "module"]);
-const NODE_TYPES = new Set(["tool", "router", "python", "approval", "graph"]);
 
-/** Refused, never ignored: an agent without its tools or its specialists would answer all the same. */
-export function refuseWhatIsNotYet(body: unknown): void {
+/** Refused, never ignored: an agent without its tools would answer all the same. */
+export function refuseWhatIsNotYet(body: unknown, report: Report): void {
   if (!isRecord(body)) return;
-  refuseKeys(body, "", KEYS.definition);
   listOf(body["tool_definitions"]).forEach((tool, i) => {
-    refuseInTool(tool, below("/tool_definitions", i));
+    refuseInTool(tool, below("/tool_definitions", i), report);
   });
-  const nodes = listOf(body["nodes"]);
-  nodes.forEach((node, i) => {
-    refuseInNode(node, below("/nodes", i));
+  listOf(body["nodes"]).forEach((node, i) => {
+    refuseInNode(node, below("/nodes", i), report);
   });
-  refuseSecondNode(nodes);
-  refuseEntries(body, "", "edges", "edges");
 }
 
-function refuseInTool(tool: unknown, path: string): void {
+function refuseInTool(tool: unknown, path: string, report: Report): void {
   if (!isRecord(tool)) return;
   const runtime = isRecord(tool["runtime"]) ? tool["runtime"] : {};
   const { type } = runtime;
   const at = below(path, "runtime");
   if (typeof type === "string" && RUNTIMES.has(type)) {
-    throw notYet(`a tool of type "${type}"`, below(at, "type"));
+    report(notYet(`a tool of type "${type}"`, below(at, "type")));
   }
   // Without a type it is Python, as in the service that came before.
   if (type === undefined) {
-    refuseKeys(tool, path, { script: "a Python script as a tool" });
-    refuseKeys(runtime, at, { script: "a Python script as a tool" });
+    refuseKeys(tool, path, { script: "a Python script as a tool" }, report);
+    refuseKeys(runtime, at, { script: "a Python script as a tool" }, report);
   }
 }
 
-function refuseInNode(node: unknown, path: string): void {
+function refuseInNode(node: unknown, path: string, report: Report): void {
   if (!isRecord(node)) return;
-  const type = node["type"];
-  if (typeof type === "string" && NODE_TYPES.has(type)) {
-    throw notYet(`a node of type "${type}"`, below(path, "type"));
-  }
+  if (node["type"] === "python") report(notYet('a node of type "python"', below(path, "type")));
   const config = node["config"];
   for (const [part, at] of [
     [node, path],
     [config, below(path, "config")],
   ] as const) {
-    if (!isRecord(part)) continue;
-    refuseKeys(part, at, KEYS.node);
-    if (isRecord(part["model"]))
-      refuseEntries(part["model"], below(at, "model"), "fallbacks", "fallbacks of a model");
+    if (!isRecord(part) || !isRecord(part["model"])) continue;
+    refuseEntries(part["model"], below(at, "model"), "fallbacks", "fallbacks of a model", report);
   }
 }
 
-function refuseSecondNode(nodes: unknown[]): void {
-  if (nodes.length < 2) return;
-  const isOrchestrator = (node: unknown) => isRecord(node) && node["type"] === "orchestrator";
-  if (!nodes.some(isOrchestrator)) throw notYet("more than one node", "/nodes/1");
-  const beside = nodes.findIndex((node) => !isOrchestrator(node));
-  throw notYet("a specialist beside an orchestrator", below("/nodes", beside));
-}
-
-function refuseKeys(part: Record<string, unknown>, path: string, keys: Record<string, string>): void {
+function refuseKeys(
+  part: Record<string, unknown>,
+  path: string,
+  keys: Record<string, string>,
+  report: Report,
+): void {
   for (const [key, what] of Object.entries(keys)) {
-    if (part[key] !== undefined) throw notYet(what, below(path, key));
+    if (part[key] !== undefined) report(notYet(what, below(path, key)));
   }
 }
 
 /** An empty list asks for nothing and is taken. */
-function refuseEntries(part: Record<string, unknown>, path: string, key: string, what: string): void {
-  if (listOf(part[key]).length > 0) throw notYet(what, below(below(path, key), 0));
+function refuseEntries(
+  part: Record<string, unknown>,
+  path: string,
+  key: string,
+  what: string,
+  report: Report,
+): void {
+  if (listOf(part[key]).length > 0) report(notYet(what, below(below(path, key), 0)));
 }
 
 function notYet(what: string, path: string): AgentError {

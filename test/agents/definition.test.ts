@@ -55,7 +55,7 @@ describe("a definition", () => {
   it.each(["agent", "specialist", "Specialist", "AGENT"])(
     "runs a lone node of type %s as a plain agent",
     (type) => {
-      expect(readDefinition(nodeWith(gpt, { type })).nodes[0].type).toBe("agent");
+      expect(readDefinition(nodeWith(gpt, { type })).nodes[0]?.type).toBe("agent");
     },
   );
 
