@@ -75,6 +75,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
       baseUrls: given.MODEL_BASE_URLS,
       allowOffline: given.ALLOW_OFFLINE_MODELS ?? !production,
     },
+    agents: { dir: given.AGENTS_DIR, graphModules: given.GRAPH_MODULES }, // as texts: the agents room reads them
     tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
     retentionDays: given.RETENTION_DAYS,
     runs: {

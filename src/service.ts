@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { readEgressAllow } from "./agents/egress-allow.ts";
+import { readGraphList } from "./agents/graph-list.ts";
 import type { Config } from "./config.ts";
 import { AgentError } from "./errors/agent-error.ts";
 import { readOverrides } from "./events/outgoing.ts";
@@ -34,6 +35,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
   const settings: Settings = {
     overrides: readOverrides(config.events.ceOverrides),
     egressAllow: readEgressAllow(config.tools.egressAllow),
+    graphModules: readGraphList(config.agents.graphModules),
     sinkCa: config.sink && (await sinkTrust(config.sink)),
   };
   const lifetime = new Lifetime();

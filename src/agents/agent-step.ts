@@ -1,5 +1,6 @@
 import { AIMessage, type BaseMessage } from "@langchain/core/messages";
-import { buildAgent, messageName } from "./agent-graphs.ts";
+import { buildAgent } from "./agent-graphs.ts";
+import { messageName } from "./agent-parts.ts";
 import { viewOf } from "./agent-view.ts";
 import type { AgentGraph, AgentsOptions } from "./compile.ts";
 import type { AgentDefinition } from "./definition.ts";

@@ -1,10 +1,8 @@
 import { AIMessage, type BaseMessage, HumanMessage, ToolMessage } from "@langchain/core/messages";
-import { messageName } from "./agent-graphs.ts";
+import { messageName } from "./agent-parts.ts";
+import { FROM_NODE } from "./node-mark.ts";
 import { type State, sharedState } from "./pipeline-state.ts";
 import type { Channel } from "./state-schema.ts";
-
-/** A message of another node carries this, so that a scripted model does not take it for a new turn. */
-export const FROM_NODE = "agent_executor_node";
 
 /**
  * The shared state as one node is shown it: its own messages as they are, what other nodes said as a

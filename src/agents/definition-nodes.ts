@@ -209,12 +209,12 @@ export function checkWrites(node: NodeDefinition, channels: readonly Channel[]):
   if (node.type === "router") return;
   const written = channels.filter(({ name }) => node.writes.includes(name));
   const path = below(node.path, "writes");
-  if (node.type === "agent") return checkAnswer(node, written, path);
+  if (node.type === "agent") checkAnswer(node, written, path);
   if (node.type === "approval") {
     const other = written.find((channel) => misfit(channel, {}) !== undefined);
     if (other !== undefined) throw invalid(`a decision is a dict; ${quote(other.name)} is not one`, path);
   }
-  if (node.type !== "graph" && written.length > 1)
+  if ((node.type === "tool" || node.type === "approval") && written.length > 1)
     throw invalid(`a node of type ${node.type} writes one channel`, path);
 }
 

@@ -67,7 +67,14 @@ export const Node = Type.Object(
       }),
     ),
   },
-  strict,
+  {
+    ...strict,
+    anyOf: [
+      { required: ["model"] },
+      { required: ["config"], properties: { config: { required: ["model"] } } },
+      { required: ["type"], properties: { type: { enum: ["tool", "approval", "graph", "python"] } } },
+    ],
+  },
 );
 
 export const Edge = Type.Object(

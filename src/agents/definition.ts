@@ -13,7 +13,7 @@ import { readTool, type ToolDefinition } from "./tool-definition.ts";
 
 type Sent = Static<typeof Definition>;
 export type DefinitionLimits = Static<typeof Limits>;
-export type { ModelDefinition, Provider, ScriptedResponse } from "./node-model.ts";
+export type { ModelDefinition, ScriptedResponse } from "./node-model.ts";
 
 /**
  * What a definition is: one agent, an orchestrator with its specialists, a pipeline, or a graph of
@@ -67,18 +67,20 @@ export function problemsOf(body: unknown): AgentError[] {
 /** Gives nothing only where it has reported why. */
 function read(body: unknown, report: Report): AgentDefinition | undefined {
   const sent = lowerTypes(body);
-  let isSound = true;
+  const noted: AgentError[] = [];
   const note: Report = (problem) => {
-    isSound = false;
+    noted.push(problem);
     report(problem);
   };
   checkNames(sent, note);
   refuseWhatIsNotYet(sent, note);
   validator ??= Compile(Definition);
-  if (validator.Check(sent)) return isSound ? readSound(sent, report) : undefined;
+  if (validator.Check(sent)) return noted.length === 0 ? readSound(sent, report) : undefined;
   // What is not run yet is not in the schema either: said once is enough.
-  if (isSound)
-    for (const problem of schemaProblems(Definition, sent, validator.Errors(sent))) report(problem);
+  const isSaid = ({ path = "" }: AgentError) => noted.some((each) => path.startsWith(each.path ?? ""));
+  for (const problem of schemaProblems(Definition, sent, validator.Errors(sent))) {
+    if (!isSaid(problem)) report(problem);
+  }
   return undefined;
 }
 

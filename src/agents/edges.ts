@@ -78,6 +78,10 @@ export function checkPipeline(
   }
   const edges = completed(sent, nodes);
   checkDoubles(sent, report);
+  for (const { key, name, path, type } of nodes) {
+    if (type !== "router" || sent.some(({ from }) => from === key)) continue;
+    report(invalid(`the router ${quote(name)} has no edge to choose: give its outgoing edges labels`, path));
+  }
   const reached = reachable("START", edges, "from", "to");
   const ending = reachable("END", edges, "to", "from");
   for (const { key, name, path } of nodes) {
@@ -129,7 +133,8 @@ export function readDelegation(
 ): Map<string, string[]> {
   const [boss] = nodes.filter(({ type }) => type === "orchestrator").map(({ key }) => key);
   const between = edges.filter(({ from, to }) => !ENDS.includes(from) && !ENDS.includes(to));
-  for (const edge of edges) checkDelegation(edge, boss, between, report);
+  const down = between.filter(({ to }) => to !== boss);
+  for (const edge of edges) checkDelegation(edge, boss, down, report);
   const others = nodes.map(({ key }) => key).filter((key) => key !== boss);
   if (between.length === 0) return new Map([[boss ?? "", others]]);
   const delegates = new Map<string, string[]>();
@@ -141,7 +146,7 @@ export function readDelegation(
 function checkDelegation(
   edge: EdgeDefinition,
   boss: string | undefined,
-  between: readonly EdgeDefinition[],
+  down: readonly EdgeDefinition[],
   report: Report,
 ): void {
   const { from, to, path, when } = edge;
@@ -152,7 +157,7 @@ function checkDelegation(
     report(invalid("with an orchestrator a run begins and ends there", path));
   } else if (to === boss && from !== "START") {
     report(invalid("nobody delegates to the orchestrator: answers go back to it anyway", below(path, "to")));
-  } else if (between.includes(edge) && reachable(to, between, "from", "to").has(from)) {
+  } else if (down.includes(edge) && reachable(to, down, "from", "to").has(from)) {
     report(invalid("closes a circle of delegation", path));
   }
 }

@@ -56,10 +56,10 @@ export function writesTo(
   node: string,
   names: readonly string[],
   channels: readonly Channel[],
-  valueOf: (name: string) => unknown,
+  valueFor: (name: string) => unknown,
 ): Update {
   const written = channels.filter(({ name }) => names.includes(name));
   return Object.fromEntries(
-    written.map((channel) => [channel.name, checkedWrite(node, channel, valueOf(channel.name))] as const),
+    written.map((channel) => [channel.name, checkedWrite(node, channel, valueFor(channel.name))] as const),
   );
 }

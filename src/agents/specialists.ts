@@ -8,14 +8,12 @@ import {
   StateBackend,
 } from "deepagents";
 import { type AgentMiddleware, createAgent } from "langchain";
-import { partsOf } from "./agent-graphs.ts";
-import type { AgentGraph, AgentsOptions } from "./compile.ts";
+import { type Options, partsOf } from "./agent-parts.ts";
+import type { AgentGraph } from "./compile.ts";
 import type { AgentDefinition } from "./definition.ts";
 import type { AgentNode } from "./definition-nodes.ts";
 import { checkedOutput } from "./output-schema.ts";
 import { callResumably } from "./resumably.ts";
-
-type Options = Pick<AgentsOptions, "settings" | "egress">;
 
 /** Those that a node may delegate to, as deepagents takes them. */
 export async function specialistsOf(

@@ -101,6 +101,12 @@ const models = {
   MODEL_BASE_URLS: urls("What a definition may name as `base_url`, beside those two."),
   ALLOW_OFFLINE_MODELS: flag("Allows the providers `scripted` and `echo`.", "`true`; in production `false`"),
 };
+const agents = {
+  AGENTS_DIR: text("Folder of definitions that events may name by `agent`.", "no agent has a name"),
+  GRAPH_MODULES: text(
+    "Graphs of your own that definitions may name: `name=path,…` of modules, or a JSON file that maps names to paths.",
+  ),
+};
 const tools = {
   EGRESS_ALLOW: Type.Array(Type.String(), { default: [], ...NOT_PUBLIC }),
 };
@@ -128,6 +134,7 @@ const groups = {
   postgres,
   results,
   models,
+  agents,
   tools,
   runs,
   retention,
@@ -139,6 +146,7 @@ const Environment = Type.Object({
   ...postgres,
   ...results,
   ...models,
+  ...agents,
   ...tools,
   ...runs,
   ...retention,
@@ -159,6 +167,6 @@ export const variables: readonly Variable[] = Object.entries(groups).flatMap(([g
 export const reserved: ReadonlySet<string> = new Set(
   `VAULT_ADDR VAULT_ROLE VAULT_AUTH_MOUNT VAULT_KV_MOUNT VAULT_SECRET_PREFIX VAULT_NAMESPACE VAULT_CACERT
   VAULT_JWT_PATH VAULT_REFRESH_SECONDS REDIS_HOST REDIS_PORT REDIS_PASSWORD REDIS_URL NATS_URL
-  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES MCP_SERVERS READY_STRICT
+  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS  MCP_SERVERS READY_STRICT
   STREAM_MAXLEN STREAM_TTL_SECONDS`.split(/\s+/),
 );

@@ -47,6 +47,10 @@ const takeovers = new Counter({
   help: "Runs taken up from a worker that went silent.",
   registers,
 });
+const badAgentFiles = gauge(
+  "agent_executor_agent_files_bad",
+  "Files in AGENTS_DIR that cannot be used as they are.",
+);
 for (const status of ["completed", "failed"]) jobs.inc({ status }, 0);
 
 export const runMetrics = {
@@ -64,6 +68,8 @@ export const outboxMetrics = {
     outbox.oldest.set(figures.oldestSeconds);
   },
 };
+
+export const agentMetrics = { badFiles: (count: number): void => badAgentFiles.set(count) };
 
 export const databaseMetrics = {
   connectionFailed: (): void => databaseErrors.inc(),

@@ -12,11 +12,13 @@ import type { Database } from "../postgres/database.ts";
 import type { Door } from "../runs/door.ts";
 import { openDatabase } from "./database.ts";
 import { openDeliverer } from "./delivery.ts";
+import { openNamedAgents } from "./named-agents.ts";
 
 /** What rooms of their own read from the configuration, read at the start. */
 export type Settings = {
   overrides: ReadonlyMap<string, string>;
   egressAllow: EgressAllow;
+  graphModules: ReadonlyMap<string, string>;
   sinkCa: readonly string[] | undefined;
 };
 
@@ -76,6 +78,7 @@ async function openRuns(
     db,
     agents: new Agents({
       egress: { allow: settings.egressAllow },
+      graphModules: settings.graphModules,
       settings: () => ({
         providers: { openai: models.openai, anthropic: models.anthropic },
         allowedBaseUrls: models.baseUrls,
@@ -92,12 +95,16 @@ async function openRuns(
     deliver: (settled) => deliverer?.deliverSettled(settled),
     log: log.child({ component: "runs" }),
   });
-  const acceptor = new Acceptor({
-    worker: name,
-    leaseSeconds: runs.leaseSeconds,
-    maxQueued: runs.maxQueued,
-    maxQueuedOfJob: runs.maxQueuedPerJob,
-  });
+  const named = await openNamedAgents(config.agents.dir, log, lifetime);
+  const acceptor = new Acceptor(
+    {
+      worker: name,
+      leaseSeconds: runs.leaseSeconds,
+      maxQueued: runs.maxQueued,
+      maxQueuedOfJob: runs.maxQueuedPerJob,
+    },
+    (reference) => named?.find(reference),
+  );
   const sinkDeadlineMs = (sink?.deadlineSeconds ?? 0) * 1000;
   const door = new Door({ db, acceptor, worker, waiters, sender, deliverer, sinkDeadlineMs });
   lifetime.own(await openRetention(config, db, log), (each) => each.stop());
