@@ -47,7 +47,7 @@ export type AgentsOptions = {
 };
 
 /** What a graph of each kind holds on to, as measured; a definition adds a few times its own size. */
-const RETAINED_BYTES = { base: 16 * 1024, agent: 64 * 1024, orchestrator: 320 * 1024, other: 16 * 1024 };
+const RETAINED_KIB = { base: 16, agent: 32, specialist: 128, orchestrator: 272, other: 8 };
 const DEFAULT_CACHE: GraphCacheOptions = { maxBytes: 64 * 1024 * 1024, maxEntries: 1000 };
 
 /** Turns definitions into graphs and keeps the graphs that were used last. */
@@ -83,10 +83,11 @@ export class Agents {
   }
 }
 
-function retainedBytes({ nodes }: AgentDefinition): number {
+function retainedBytes({ nodes, shape }: AgentDefinition): number {
+  const agent = shape === "orchestrator" ? RETAINED_KIB.specialist : RETAINED_KIB.agent;
   const ofNode = ({ type }: NodeDefinition) =>
-    type === "agent" || type === "orchestrator" ? RETAINED_BYTES[type] : RETAINED_BYTES.other;
-  return nodes.reduce((sum, node) => sum + ofNode(node), RETAINED_BYTES.base);
+    type === "agent" ? agent : type === "orchestrator" ? RETAINED_KIB.orchestrator : RETAINED_KIB.other;
+  return 1024 * nodes.reduce((sum, node) => sum + ofNode(node), RETAINED_KIB.base);
 }
 
 async function build(

@@ -75,7 +75,7 @@ describe("a graph of several steps", { timeout: 60_000 }, () => {
     expect(asked.headers["ce-type"]).toBe("dev.my-platform.agent.interrupted");
     const { interrupts } = asked.json() as { interrupts: Interrupt[] };
     expect(interrupts).toMatchObject([{ kind: "question", message: "Which colour?" }]);
-    first.kill("SIGKILL");
+    await first.kill("SIGKILL");
 
     const second = await start();
     const reply = await postEvent(second.url, resumeEvent(jobId, { resume: "blue" }));
@@ -107,7 +107,7 @@ describe("a graph of several steps", { timeout: 60_000 }, () => {
       return rows.length > 0 && askedOf("Beta") === 1;
     };
     await until(written, { what: "the first branch to be committed" });
-    first.kill("SIGKILL");
+    await first.kill("SIGKILL");
     await sent;
     sayAll();
 
@@ -148,7 +148,7 @@ describe("a graph of several steps", { timeout: 60_000 }, () => {
     const asked = await postEvent(first.url, event);
     const { interrupts } = asked.json() as { interrupts: Interrupt[] };
     expect(interrupts).toMatchObject([{ kind: "tool", tool: "pay" }]);
-    first.kill("SIGKILL");
+    await first.kill("SIGKILL");
 
     const second = await start();
     const decisions = [{ interrupt_id: interrupts[0]?.interrupt_id, decision: "approve" }];
