@@ -112,7 +112,9 @@ export const Definition = Type.Object(
     tool_definitions: Type.Optional(
       Type.Array(Tool, { description: "What nodes may name in `tools`.", maxItems: 128 }),
     ),
-    nodes: Type.Optional(Type.Array(Node, { description: "The nodes of the graph.", maxItems: 100 })),
+    nodes: Type.Optional(
+      Type.Array(Node, { description: "The nodes of the graph.", minItems: 1, maxItems: 100 }),
+    ),
     edges: Type.Optional(
       Type.Array(Edge, {
         description:
@@ -124,5 +126,5 @@ export const Definition = Type.Object(
     graph: Type.Optional(text("A graph of the operator's, run as it is, instead of nodes.")),
     limits: Type.Optional(Limits),
   },
-  strict,
+  { ...strict, anyOf: [{ required: ["nodes"] }, { required: ["graph"] }] },
 );

@@ -99,10 +99,6 @@ function readSound(sent: Sent, report: Report): AgentDefinition | undefined {
     const empty = { tools: [], nodes: [], edges: [], channels: [], delegates: new Map() };
     return { ...about, ...empty, shape: "graph", graph, limits };
   }
-  if (nodes.length === 0) {
-    report(invalid(sent.nodes ? "a definition has at least one node" : '"nodes" is missing', "/nodes"));
-    return undefined;
-  }
   const tools = tool_definitions.flatMap(
     (tool, i) => attempt(report, () => readTool(tool, below("/tool_definitions", i))) ?? [],
   );

@@ -106,7 +106,7 @@ describe("a graph of several steps", { timeout: 60_000 }, () => {
       );
       return rows.length > 0 && askedOf("Beta") === 1;
     };
-    await until(written, { what: "the first branch to be committed" });
+    await until(written, { what: "the first branch to be committed", timeoutMs: 20_000 });
     await first.kill("SIGKILL");
     await sent;
     sayAll();
