@@ -110,10 +110,15 @@ function reachable(
   near: "from" | "to",
   far: "from" | "to",
 ): Set<string> {
-  const seen = new Set([from]);
-  for (const place of seen) {
-    for (const edge of edges) if (edge[near] === place) seen.add(edge[far]);
+  // By place first: a dense definition would be walked for a second otherwise, with the event loop.
+  const steps = new Map<string, string[]>();
+  for (const edge of edges) {
+    const known = steps.get(edge[near]);
+    if (known === undefined) steps.set(edge[near], [edge[far]]);
+    else known.push(edge[far]);
   }
+  const seen = new Set([from]);
+  for (const place of seen) for (const next of steps.get(place) ?? []) seen.add(next);
   return seen;
 }
 
