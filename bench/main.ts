@@ -5,6 +5,7 @@ import process from "node:process";
 import pg from "pg";
 import { serviceUrl } from "../test/support/environment.ts";
 import { startServices } from "../test/support/services.ts";
+import { measureCompile } from "./compile.ts";
 import { type Options, readOptions } from "./options.ts";
 import { type Programs, preparePrograms } from "./programs.ts";
 import { asText, type Summary } from "./report.ts";
@@ -35,6 +36,7 @@ type Results = Awaited<ReturnType<typeof measure>>;
 async function measure(programs: Programs, options: Options) {
   const takenAt = new Date().toISOString();
   const machine = await describeMachine();
+  const compile = await measureCompile(options, say);
   const roundTrips = await countRoundTrips(programs, options, say);
   const starts = await measureStarts(programs, options, say);
   const cells = await measureThroughput(programs, options, say);
@@ -46,6 +48,7 @@ async function measure(programs: Programs, options: Options) {
     loadRatios: loadRatios(cells),
     start: startRows(starts),
     startRatios: startRatios(starts),
+    compile,
     roundTrips: { service, stock, ratio: service.perEvent / stock.perEvent },
   };
   const errors = [service, stock, ...starts, ...cells].reduce((sum, each) => sum + each.errors, 0);

@@ -1,3 +1,4 @@
+import type { CompileRow } from "./compile.ts";
 import type { RoundTrips } from "./round-trips.ts";
 import { median } from "./statistics.ts";
 import type { LoadRow, RatioRow, StartRatio, StartRow } from "./summary.ts";
@@ -8,6 +9,7 @@ export type Summary = {
   loadRatios: RatioRow[];
   start: StartRow[];
   startRatios: StartRatio[];
+  compile: CompileRow;
   roundTrips: { service: RoundTrips; stock: RoundTrips; ratio: number };
 };
 
@@ -26,7 +28,7 @@ const START_LABELS = {
 
 /** Everything that people read; the JSON has all rounds. */
 export function asText(summary: Summary, rounds: number, seconds: number): string {
-  const { load, loadRatios, start, startRatios } = summary;
+  const { load, loadRatios, start, startRatios, compile } = summary;
   return [
     `Under load: medians of ${rounds} interleaved rounds of ${seconds} s; CPU in ms a request`,
     table(
@@ -65,6 +67,15 @@ export function asText(summary: Summary, rounds: number, seconds: number): strin
     table(
       ["", "/health", "first event", "RSS"],
       startRatios.map((row) => [row.of, ...[row.health, row.firstEvent, row.memoryMiB].map(times)]),
+    ),
+    "One event of a 5-sub-agent agent, compiled and run in one process",
+    table(
+      ["agent", "p50 ms", "by ours"],
+      [
+        ["from the cache", show(compile.cached, 1), ""],
+        ["compiled per event", show(compile.perEvent, 1), times(compile.ratio)],
+        ["by hand per event (createDeepAgent)", show(compile.stockPerEvent, 1), times(compile.stockRatio)],
+      ],
     ),
     ...roundTripLines(summary.roundTrips),
     "",

@@ -87,6 +87,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
       mcpServers: given.MCP_SERVERS,
       modules: given.TOOL_MODULES,
     },
+    agents: { dir: given.AGENTS_DIR, graphModules: given.GRAPH_MODULES }, // as texts: the agents room reads them
     retentionDays: given.RETENTION_DAYS,
     runs: {
       maxConcurrent: given.MAX_CONCURRENT_RUNS,

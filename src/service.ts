@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { readEgressAllow } from "./agents/egress-allow.ts";
+import { readGraphList } from "./agents/graph-list.ts";
 import { readMcpServers } from "./agents/mcp-servers.ts";
 import type { Config } from "./config.ts";
 import { AgentError } from "./errors/agent-error.ts";
@@ -40,6 +41,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     overrides: readOverrides(config.events.ceOverrides),
     egressAllow: readEgressAllow(config.tools.egressAllow),
     mcpServers: await readMcpServers(config.tools.mcpServers),
+    graphModules: readGraphList(config.agents.graphModules),
     sinkCa: config.sink && (await sinkTrust(config.sink)),
   };
   const state: ServiceState = { stopping: false };

@@ -1,13 +1,12 @@
 import type { CompiledStateGraph, StateSnapshot } from "@langchain/langgraph";
-import type { AgentMiddleware } from "langchain";
+import { AgentError } from "../errors/agent-error.ts";
 import { type AgentDefinition, type DefinitionLimits, readDefinition } from "./definition.ts";
 import { definitionHash } from "./definition-hash.ts";
+import type { NodeDefinition } from "./definition-nodes.ts";
 import type { EgressOptions } from "./egress.ts";
 import type { ModelSettings } from "./endpoints.ts";
 import { GraphCache, type GraphCacheOptions } from "./graph-cache.ts";
 import { toInput } from "./input.ts";
-import { createModel } from "./models.ts";
-import { toolsOf } from "./node-tools.ts";
 import { type RunResult, toResult } from "./result.ts";
 import type { Toolbox } from "./toolbox.ts";
 
@@ -44,12 +43,14 @@ export type AgentsOptions = {
   egress?: EgressOptions;
   /** What tools share; default one with nothing but that. */
   toolbox?: Toolbox;
+  /** Names of the operator's graphs, with the modules that export them. */
+  graphModules?: ReadonlyMap<string, string>;
   onCache?(result: "hit" | "miss"): void;
   cache?: Partial<GraphCacheOptions>;
 };
 
 /** What a graph of each kind holds on to, as measured; a definition adds a few times its own size. */
-const RETAINED_BYTES = { agent: 64 * 1024, orchestrator: 320 * 1024 };
+const RETAINED_KIB = { base: 16, agent: 32, specialist: 128, orchestrator: 272, other: 8 };
 const DEFAULT_CACHE: GraphCacheOptions = { maxBytes: 64 * 1024 * 1024, maxEntries: 1000 };
 
 /** Turns definitions into graphs and keeps the graphs that were used last. */
@@ -79,10 +80,17 @@ export class Agents {
     return await this.#cache.get(key, async () => {
       const body = await load();
       const definition = readDefinition(body);
-      const bytes = RETAINED_BYTES[definition.nodes[0].type] + 4 * JSON.stringify(body).length;
+      const bytes = retainedBytes(definition) + 4 * JSON.stringify(body).length;
       return { value: await build(hash, definition, this.#options), bytes };
     });
   }
+}
+
+function retainedBytes({ nodes, shape }: AgentDefinition): number {
+  const agent = shape === "orchestrator" ? RETAINED_KIB.specialist : RETAINED_KIB.agent;
+  const ofNode = ({ type }: NodeDefinition) =>
+    type === "agent" ? agent : type === "orchestrator" ? RETAINED_KIB.orchestrator : RETAINED_KIB.other;
+  return 1024 * nodes.reduce((sum, node) => sum + ofNode(node), RETAINED_KIB.base);
 }
 
 async function build(
@@ -90,41 +98,34 @@ async function build(
   definition: AgentDefinition,
   options: AgentsOptions,
 ): Promise<CompiledAgent> {
-  const [node] = definition.nodes;
+  const [first] = definition.nodes;
+  const graph = await buildGraph(definition, options);
+  const { NoTracing } = await import("./tracing.ts");
   return {
     hash,
-    name: definition.name ?? node.name,
+    name: definition.name ?? definition.graph ?? first?.name ?? "agent",
     limits: definition.limits,
-    graph: await buildGraph(definition, options),
-    toInput,
-    toResult,
+    // Their types name every channel of each; here all graphs are driven alike.
+    graph: graph.withConfig({ callbacks: [new NoTracing()] }) as unknown as AgentGraph,
+    toInput: (input) => toInput(input, definition),
+    toResult: (state) => toResult(state, definition),
   };
 }
 
-async function buildGraph(definition: AgentDefinition, options: AgentsOptions): Promise<AgentGraph> {
-  const [node] = definition.nodes;
-  const model = await createModel(node.model, options.settings);
-  const { createAgent, todoListMiddleware } = await import("langchain");
-  const { NoTracing } = await import("./tracing.ts");
-  const common = {
-    model,
-    name: messageName(node.name),
-    ...(node.system_prompt ? { systemPrompt: node.system_prompt } : {}),
-  };
-  const { tools, middleware } = await toolsOf(node.tools, definition.tools, options);
-  const agent =
-    node.type === "agent"
-      ? createAgent({ ...common, tools, middleware })
-      : (await import("deepagents")).createDeepAgent({
-          ...common,
-          tools,
-          middleware: [todoListMiddleware() as AgentMiddleware, ...middleware],
-        });
-  // Their types name every channel of either; here all graphs are driven alike.
-  return agent.graph.withConfig({ callbacks: [new NoTracing()] }) as unknown as AgentGraph;
+/** Each kind of graph is built by a file of its own, which is loaded when the first one is. */
+async function buildGraph(definition: AgentDefinition, options: AgentsOptions): Promise<Configurable> {
+  const { shape, nodes, graph } = definition;
+  if (shape === "pipeline") return await (await import("./pipeline.ts")).buildPipeline(definition, options);
+  if (shape === "graph") {
+    const { operatorsGraph } = await import("./graph-modules.ts");
+    return await operatorsGraph(graph ?? "", "/graph", options);
+  }
+  const { buildAgent, buildDeepAgent } = await import("./agent-graphs.ts");
+  const main = nodes.find((node) => node.type === (shape === "agent" ? "agent" : "orchestrator"));
+  if (main?.type === "agent") return await buildAgent(main, definition, options);
+  if (main?.type === "orchestrator") return await buildDeepAgent(main, definition, options);
+  throw new AgentError("internal", "the definition has no agent");
 }
 
-/** The agent's name goes to the provider with each of its messages, and OpenAI refuses spaces in it. */
-function messageName(name: string): string {
-  return name.replace(/[^\w-]+/g, "_").slice(0, 64);
-}
+/** A graph whoever made it. */
+export type Configurable = { withConfig(config: object): unknown };

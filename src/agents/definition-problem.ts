@@ -6,6 +6,24 @@ import { below, isRecord, listOf, quote } from "./json.ts";
 /** What the validator says of one place; only the part that we read. */
 type Problem = { keyword: string; schemaPath: string; instancePath: string; params: object; message: string };
 
+/** Takes a problem: throws it where the first one counts, keeps it where all do. */
+export type Report = (problem: AgentError) => void;
+
+export const throwFirst: Report = (problem) => {
+  throw problem;
+};
+
+/** What this gives, or nothing where it threw a problem that was taken. */
+export function attempt<T>(report: Report, work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    report(error);
+    return undefined;
+  }
+}
+
 export function invalid(message: string, path: string): AgentError {
   return new AgentError("invalid_definition", message, { path });
 }
@@ -15,6 +33,18 @@ const ELSEWHERE = new Map([["user_request", ": what the user asks is the `input`
 
 /** Keywords that only repeat, from further up, what another problem says better. */
 const ECHOES = new Set(["boolean", "if", "anyOf"]);
+
+/** One problem for each part of a definition that does not fit: a node, a tool, an edge, a key at the top. */
+export function schemaProblems(schema: TSchema, body: unknown, problems: readonly Problem[]): AgentError[] {
+  const parts = new Map<string, Problem[]>();
+  for (const problem of problems) {
+    if (ECHOES.has(problem.keyword)) continue;
+    const part = problem.instancePath.split("/").slice(0, 3).join("/");
+    parts.set(part, [...(parts.get(part) ?? []), problem]);
+  }
+  if (parts.size === 0) return [schemaProblem(schema, body, problems)];
+  return [...parts.values()].map((each) => schemaProblem(schema, body, each));
+}
 
 /**
  * The validator reports every branch of every alternative. The deepest place is the one that the

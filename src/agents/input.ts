@@ -1,6 +1,8 @@
 import { AgentError } from "../errors/agent-error.ts";
 import { didYouMean } from "../errors/near-miss.ts";
+import type { AgentDefinition } from "./definition.ts";
 import { below, isRecord, quote } from "./json.ts";
+import { type Channel, misfit } from "./state-schema.ts";
 
 /** Who may speak in an input. A tool's answer belongs to a call, and calls are made inside the graph. */
 const ROLES = ["user", "human", "assistant", "ai", "system"];
@@ -8,18 +10,44 @@ const ROOT = "/input";
 
 type InputMessage = { role: string; content: unknown };
 
+/** What an input may hold depends on these. */
+type Expectations = Pick<AgentDefinition, "shape" | "channels">;
+const PLAIN: Expectations = { shape: "agent", channels: [] };
+
 /** `input` of an event as the state that a turn begins with, or an AgentError with code and JSON pointer. */
-export function toInput(input: unknown): { messages: InputMessage[] } {
+export function toInput(input: unknown, { shape, channels }: Expectations = PLAIN): unknown {
+  // The operator's graph has a state of its own.
+  if (shape === "graph" && typeof input !== "string") return isRecord(input) ? input : notAnInput();
+  const state = { ...readMessages(input, channels), ...readFields(input, channels) };
+  return shape === "pipeline"
+    ? { ...state, turn_input: input, turn_routes: null, structuredResponse: null }
+    : state;
+}
+
+function readMessages(input: unknown, channels: readonly Channel[]): { messages?: InputMessage[] } {
   if (typeof input === "string") return { messages: [{ role: "user", content: readContent(input, ROOT) }] };
-  if (!isRecord(input)) {
-    throw invalidInput("the input is a string or {messages: [{role, content}]}", ROOT);
-  }
-  refuseOthers(input, ROOT, ["messages"]);
+  if (!isRecord(input)) return notAnInput();
+  refuseOthers(input, ROOT, ["messages", ...channels.map(({ name }) => name)]);
   const path = below(ROOT, "messages");
   const messages = input["messages"];
+  if (messages === undefined && Object.keys(input).length > 0) return {}; // fields of the state will do
   if (!Array.isArray(messages)) throw invalidInput("messages is a list of {role, content}", path);
   if (messages.length === 0) throw invalidInput("there is no message", path);
   return { messages: messages.map((message, i) => readMessage(message, below(path, i))) };
+}
+
+function readFields(input: unknown, channels: readonly Channel[]): Record<string, unknown> {
+  if (!isRecord(input)) return {};
+  const given = channels.filter(({ name }) => input[name] !== undefined);
+  for (const channel of given) {
+    const problem = misfit(channel, input[channel.name]);
+    if (problem !== undefined) throw invalidInput(problem, below(ROOT, channel.name));
+  }
+  return Object.fromEntries(given.map(({ name }) => [name, input[name]] as const));
+}
+
+function notAnInput(): never {
+  throw invalidInput("the input is a string or {messages: [{role, content}]}", ROOT);
 }
 
 function readMessage(message: unknown, path: string): InputMessage {

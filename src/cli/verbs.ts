@@ -1,8 +1,6 @@
-import { readFile } from "node:fs/promises";
-import process from "node:process";
-import { text } from "node:stream/consumers";
 import type { Database } from "../postgres/database.ts";
 import type { Check } from "./doctor.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** What the composition lends to the command line. */
 export type CliTools = {
@@ -19,18 +17,18 @@ export type Verb = {
   run(args: readonly string[], tools: CliTools): Promise<void>;
 };
 
-/** A wrong use of a verb: exit code 2, as shells have it. */
-export class UsageError extends Error {}
+export { UsageError } from "./usage-error.ts";
 
 export const verbs: Readonly<Record<string, Verb>> = {
   validate: {
-    usage: "validate <definition.json|->",
-    does: "checks an agent definition and says what is wrong, and where",
-    run: async ([file], { print }) => {
-      const { readDefinition } = await import("../agents/definition.ts");
-      readDefinition(JSON.parse(await readInput(file)));
-      print("the definition is valid");
-    },
+    usage: "validate <definition.json|.yaml|->",
+    does: "checks an agent definition and says all that is wrong, and where",
+    run: async ([file], tools) => await (await import("./definitions.ts")).validate(file, tools),
+  },
+  graph: {
+    usage: "graph <definition.json|.yaml|->",
+    does: "draws an agent definition, as Mermaid",
+    run: async ([file], tools) => await (await import("./definitions.ts")).drawGraph(file, tools),
   },
   schema: {
     usage: "schema",
@@ -93,9 +91,4 @@ async function redriveOutbox(which: string | undefined, { openDatabase, print }:
   } finally {
     await db.close();
   }
-}
-
-async function readInput(file: string | undefined): Promise<string> {
-  if (file === undefined) throw new UsageError("a file is missing; - reads standard input");
-  return file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
 }

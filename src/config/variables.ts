@@ -124,6 +124,12 @@ const models = {
   ),
   ALLOW_OFFLINE_MODELS: flag("Allows the providers `scripted` and `echo`.", "`true`; in production `false`"),
 };
+const agents = {
+  AGENTS_DIR: text("Folder of definitions that events may name by `agent`.", "no agent has a name"),
+  GRAPH_MODULES: text(
+    "Graphs of your own that definitions may name: `name=path,…` of modules, or a JSON file that maps names to paths.",
+  ),
+};
 const tools = {
   EGRESS_ALLOW: Type.Array(Type.String(), { default: [], ...NOT_PUBLIC }),
   MCP_SERVERS: text("JSON file of MCP servers: name → URL, or `{command, args}`.", "none"),
@@ -177,6 +183,7 @@ const groups = {
   postgres,
   results,
   models,
+  agents,
   tools,
   runs,
   retention,
@@ -191,6 +198,7 @@ const Environment = Type.Object({
   ...redis,
   ...results,
   ...models,
+  ...agents,
   ...tools,
   ...runs,
   ...retention,
@@ -211,7 +219,5 @@ export const variables: readonly Variable[] = Object.entries(groups).flatMap(([g
 /** Names of the contract that nothing reads yet: one that gets its row above is deleted here. */
 export const reserved: ReadonlySet<string> = new Set(
   `NATS_URL
-  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS AGENTS_DIR GRAPH_MODULES`.split(
-    /\s+/,
-  ),
+  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS`.split(/\s+/),
 );

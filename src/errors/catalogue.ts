@@ -228,6 +228,12 @@ export const catalogue = {
     means: "Two nodes or two tools of the definition share a name.",
     fix: "Give each its own name.",
   },
+  graph_unusable: {
+    status: 422,
+    actor: "us",
+    means: "A module of GRAPH_MODULES cannot be loaded, or exports no compiled graph.",
+    fix: "Correct the module that the message names, and restart.",
+  },
   not_supported_yet: {
     status: 422,
     actor: "sender",
@@ -302,6 +308,12 @@ export const catalogue = {
     actor: "sender",
     means: "The run hit one of its limits (steps, seconds, tokens, tool calls).",
     fix: "Raise the limit in the definition, up to the operator's maximum.",
+  },
+  rejected: {
+    status: 422,
+    actor: "sender",
+    means: "A person rejected the run at an approval node that writes no channel.",
+    fix: "See the comment in the message; give the node a channel to write if the run should go on.",
   },
   graph_failed: {
     status: 422,

@@ -93,6 +93,10 @@ const llm = {
     registers,
   }),
 };
+const badAgentFiles = gauge(
+  "agent_executor_agent_files_bad",
+  "Files in AGENTS_DIR that cannot be used as they are.",
+);
 for (const status of ["completed", "failed"]) jobs.inc({ status }, 0);
 
 export const runMetrics = {
@@ -138,6 +142,7 @@ export const outboxMetrics = {
 export const vaultMetrics = {
   loginFailed: (): void => vaultLogins.inc(),
 };
+export const agentMetrics = { badFiles: (count: number): void => badAgentFiles.set(count) };
 
 export const databaseMetrics = {
   connectionFailed: (): void => databaseErrors.inc(),

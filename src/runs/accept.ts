@@ -24,6 +24,9 @@ export type ExecuteSubmission = {
   caller?: Caller | undefined;
 };
 
+/** A definition that the operator gave a name, as it is now: the run keeps what it got. */
+export type FindAgent = (reference: string) => { hash: string; body: unknown } | undefined;
+
 export type AcceptedRun = { accepted: Accepted; request: StoredRequest };
 
 /** How many hashes a process remembers: 100 bytes each. */
@@ -33,13 +36,15 @@ const REMEMBERED = 10_000;
 export class Acceptor {
   readonly limits: AcceptLimits;
   readonly #stored = new Set<string>();
+  readonly #findAgent: FindAgent;
 
-  constructor(limits: AcceptLimits) {
+  constructor(limits: AcceptLimits, findAgent: FindAgent = () => undefined) {
     this.limits = limits;
+    this.#findAgent = findAgent;
   }
 
   async accept(db: Queryable, submission: ExecuteSubmission, mayStart: boolean): Promise<AcceptedRun> {
-    const { hash, body } = definitionOf(submission);
+    const { hash, body } = this.#definitionOf(submission);
     const known = hash !== null && this.#stored.has(hash);
     const definition = hash === null || known ? null : JSON.stringify(body);
     const run = await this.#accept(db, submission, { hash, definition }, mayStart).catch((error: unknown) => {
@@ -56,14 +61,16 @@ export class Acceptor {
    * definitions by hash, then jobs by id; of one job the events go in as they came.
    */
   async acceptAll(tx: Queryable, submissions: readonly ExecuteSubmission[]): Promise<void> {
+    // Found once: between two looks the operator may mount another version.
+    const found = new Map(submissions.map((each) => [each, this.#definitionOf(each)] as const));
     const definitions = new Map<string, string>();
-    for (const { hash, body } of submissions.map(definitionOf)) {
+    for (const { hash, body } of found.values()) {
       if (hash !== null) definitions.set(hash, JSON.stringify(body));
     }
     await storeDefinitions(tx, definitions);
     const ordered = submissions.toSorted((a, b) => (a.jobId < b.jobId ? -1 : a.jobId > b.jobId ? 1 : 0));
     for (const submission of ordered) {
-      const { hash } = definitionOf(submission);
+      const hash = found.get(submission)?.hash ?? null;
       await this.#accept(tx, submission, { hash, definition: null }, false);
     }
   }
@@ -91,15 +98,16 @@ export class Acceptor {
     return { accepted: await acceptRun(db, input, this.limits), request };
   }
 
+  #definitionOf({ request }: ExecuteSubmission): { hash: string | null; body: unknown } {
+    const { agent_definition: body, agent } = request;
+    if (body !== undefined) return { hash: definitionHash(body), body };
+    return (typeof agent === "string" && this.#findAgent(agent)) || { hash: null, body: undefined };
+  }
+
   #remember(hash: string): void {
     if (this.#stored.size >= REMEMBERED) this.#stored.clear();
     this.#stored.add(hash);
   }
-}
-
-function definitionOf({ request }: ExecuteSubmission): { hash: string | null; body: unknown } {
-  const { agent_definition: body } = request;
-  return { hash: body === undefined ? null : definitionHash(body), body };
 }
 
 /** A run that accept_run has started for us: the lease is ours already. */

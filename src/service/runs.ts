@@ -15,6 +15,7 @@ import type { Secrets } from "../secrets/secrets.ts";
 import type { FrameLog } from "../streaming/frame-log.ts";
 import { openDatabase } from "./database.ts";
 import { openDeliverer } from "./delivery.ts";
+import { openNamedAgents } from "./named-agents.ts";
 import { modelSettings } from "./secrets.ts";
 import type { Streams } from "./streams.ts";
 
@@ -23,6 +24,7 @@ export type Settings = {
   overrides: ReadonlyMap<string, string>;
   egressAllow: EgressAllow;
   mcpServers: ReadonlyMap<string, McpServer>;
+  graphModules: ReadonlyMap<string, string>;
   sinkCa: readonly string[] | undefined;
   streams: Streams;
 };
@@ -95,6 +97,7 @@ async function openRuns(
   const worker = new Worker({
     db,
     agents: new Agents({
+      graphModules: settings.graphModules,
       toolbox: await openToolbox(config, settings, db, lifetime, secrets),
       settings: () => ({ ...modelSettings(config, secrets), gate, watch: modelMetrics }),
     }),
@@ -109,12 +112,16 @@ async function openRuns(
     deliver: (settled) => deliverer?.deliverSettled(settled),
     log: log.child({ component: "runs" }),
   });
-  const acceptor = new Acceptor({
-    worker: name,
-    leaseSeconds: runs.leaseSeconds,
-    maxQueued: runs.maxQueued,
-    maxQueuedOfJob: runs.maxQueuedPerJob,
-  });
+  const named = await openNamedAgents(config.agents.dir, log, lifetime);
+  const acceptor = new Acceptor(
+    {
+      worker: name,
+      leaseSeconds: runs.leaseSeconds,
+      maxQueued: runs.maxQueued,
+      maxQueuedOfJob: runs.maxQueuedPerJob,
+    },
+    (reference) => named?.find(reference),
+  );
   const sinkDeadlineMs = (sink?.deadlineSeconds ?? 0) * 1000;
   const door = new Door({ db, acceptor, worker, waiters, sender, deliverer, sinkDeadlineMs });
   lifetime.own(await openRetention(config, db, log), (each) => each.stop());

@@ -137,7 +137,7 @@ describe("compiled agents are kept", () => {
 
   it("only as many as the budget holds", async () => {
     const { seen, agents } = watched();
-    const small = agentsWith({}, { cache: { maxBytes: 200_000 }, onCache: (result) => seen.push(result) });
+    const small = agentsWith({}, { cache: { maxBytes: 160_000 }, onCache: (result) => seen.push(result) });
     const compile = (name: string) => small.compile(nodeWith(echo, { name }));
     for (const name of ["a", "b", "c", "d", "d", "a"]) await compile(name);
     expect(seen).toEqual(["miss", "miss", "miss", "miss", "hit", "miss"]);

@@ -133,17 +133,6 @@ describe("what this version does not run is refused, never ignored", () => {
   it.each([
     ["scripts beside a runtime", withTool({ runtime: {}, script: "x" }), "/tool_definitions/0/script"],
     ["scripts in a runtime", withTool({ runtime: { script: "x" } }), "/tool_definitions/0/runtime/script"],
-    ["specialists", { nodes: [specialist, orchestrator] }, "/nodes/0"],
-    ["pipelines", { nodes: [specialist, { ...specialist, name: "b" }] }, "/nodes/1"],
-    ["edges", { nodes: [specialist], edges: [{ from: "START", to: "writer" }] }, "/edges/0"],
-    ["graph modules", { graph: "mine" }, "/graph"],
-    ["state schemas", nodeWith(gpt, { state_schema: {} }), "/nodes/0/state_schema"],
-    [
-      "output schemas",
-      { nodes: [{ config: { model: gpt, output_schema: {} } }] },
-      "/nodes/0/config/output_schema",
-    ],
-    ["approvals", nodeWith(gpt, { approval: true }), "/nodes/0/approval"],
   ])("%s", async (_, body, path) => {
     const error = await errorOf(() => readDefinition(body));
     expect(error).toMatchObject({ code: "not_supported_yet", path });
@@ -155,8 +144,8 @@ describe("what this version does not run is refused, never ignored", () => {
     expect(error).toMatchObject({ code: "not_supported_yet", path: "/tool_definitions/0/runtime/type" });
   });
 
-  it.each(["tool", "router", "python", "approval", "graph"])("nodes of type %s", async (type) => {
-    const error = await errorOf(() => readDefinition(nodeWith(gpt, { type })));
+  it("nodes of type python", async () => {
+    const error = await errorOf(() => readDefinition({ nodes: [{ type: "python", name: "p" }] }));
     expect(error).toMatchObject({ code: "not_supported_yet", path: "/nodes/0/type" });
   });
 

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
-import { readDefinition } from "../../src/agents/definition.ts";
 import { readEgressAllow } from "../../src/agents/egress-allow.ts";
 import type { ModelSettings } from "../../src/agents/endpoints.ts";
 import { describeModelError } from "../../src/agents/model-errors.ts";
 import { createModel } from "../../src/agents/models.ts";
 import { type ModelReply, type ModelServer, startModelServer } from "../support/model-server.ts";
-import { agentsWith, errorOf, nodeWith, runOnce, settingsWith } from "./support.ts";
+import { agentsWith, errorOf, modelOf, nodeWith, runOnce, settingsWith } from "./support.ts";
 
 let server: ModelServer;
 beforeAll(async () => {
@@ -184,10 +183,10 @@ it.each(["cut", "end", "error", "hang"] as const)(
 );
 
 it("gives structured output by each model's own way", async () => {
-  const [node] = readDefinition(nodeWith(chain)).nodes;
+  const definition = modelOf(nodeWith(chain));
   const answer = { tool_calls: [{ name: "verdict", args: { good: true } }] };
   replies({ first: { status: 503 }, second: answer });
-  const model = await createModel(node.model, settings);
+  const model = await createModel(definition, settings);
   const schema = z.object({ good: z.boolean() });
   const shaped = model.withStructuredOutput(schema, { name: "verdict", method: "functionCalling" });
   expect(await shaped.invoke("Is it?")).toEqual({ good: true });
@@ -197,14 +196,14 @@ it("gives structured output by each model's own way", async () => {
 
 it("gives an agent its structured answer", async () => {
   const { createAgent, toolStrategy } = await import("langchain");
-  const [node] = readDefinition(nodeWith(chain)).nodes;
+  const definition = modelOf(nodeWith(chain));
   const schema = z.object({ good: z.boolean() });
   server.reply(({ json }) => {
     if (json["model"] === "first") return { status: 429, headers: { "retry-after": "60" } };
     const [tool] = json["tools"] as [{ name: string }];
     return { tool_calls: [{ name: tool.name, args: { good: true } }] };
   });
-  const model = await createModel(node.model, settings);
+  const model = await createModel(definition, settings);
   const agent = createAgent({ model, tools: [], responseFormat: toolStrategy(schema) });
   const state = await agent.invoke({ messages: "Is it?" });
   expect(state.structuredResponse).toEqual({ good: true });

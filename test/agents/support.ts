@@ -1,4 +1,5 @@
 import { Agents, type AgentsOptions, type CompiledAgent } from "../../src/agents/compile.ts";
+import { type ModelDefinition, readDefinition } from "../../src/agents/definition.ts";
 import type { ModelSettings } from "../../src/agents/endpoints.ts";
 import { AgentError } from "../../src/errors/agent-error.ts";
 
@@ -42,4 +43,10 @@ export async function errorOf(work: () => unknown): Promise<AgentError> {
     throw error;
   }
   throw new Error("nothing was thrown");
+}
+
+/** The model of the first node that has one, as a definition is read. */
+export function modelOf(body: unknown): ModelDefinition {
+  for (const node of readDefinition(body).nodes) if ("model" in node && node.model) return node.model;
+  throw new Error("no node of this definition has a model");
 }

@@ -47,7 +47,7 @@ describe("a tool", () => {
   });
 
   it("may be defined and named by no node", () => {
-    expect(readDefinition(withTool({}, { tools: [] })).nodes[0].tools).toEqual([]);
+    expect(readDefinition(withTool({}, { tools: [] })).nodes[0]).toMatchObject({ tools: [] });
   });
 
   it("may be named under config, in any kind of node", () => {

@@ -1,12 +1,11 @@
 import { ChatOpenAI } from "@langchain/openai";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { readDefinition } from "../../src/agents/definition.ts";
 import { LocalGate } from "../../src/agents/gate.ts";
 import { describeModelError } from "../../src/agents/model-errors.ts";
 import { universalModel } from "../../src/agents/universal.ts";
 import { UNIVERSAL_PROVIDERS } from "../../src/agents/universal-providers.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
-import { agentsWith, errorOf, nodeWith } from "./support.ts";
+import { agentsWith, errorOf, modelOf, nodeWith } from "./support.ts";
 
 let server: ModelServer;
 beforeAll(async () => {
@@ -32,13 +31,13 @@ async function groq(
   model: object = {},
 ) {
   const sent = nodeWith({ provider: "groq", model: "m", temperature: 0.4, max_tokens: 9, ...model });
-  const [node] = readDefinition(sent).nodes;
+  const definition = modelOf(sent);
   const load = async (name: string) => {
     expect(name).toBe("@langchain/groq");
     return module;
   };
   const enter = (signal: AbortSignal | undefined) => gate.enter("groq", signal);
-  return await universalModel(node.model, {
+  return await universalModel(definition, {
     provider: "groq",
     maxRetries: 0,
     callbacks: [],

@@ -41,8 +41,8 @@ describe("the examples", () => {
     return await send("POST", service.url, readFileSync(join(folder, file)), { headers });
   };
 
-  it("are eight definitions, each valid and with an event that carries it as it stands", () => {
-    expect(definitions).toHaveLength(8);
+  it("are definitions, each valid and with an event that carries it as it stands", () => {
+    expect(definitions.length).toBeGreaterThanOrEqual(14);
     for (const file of definitions) {
       const definition = read(file);
       expect(() => readDefinition(definition), file).not.toThrow();
@@ -80,6 +80,9 @@ describe("the examples", () => {
       "anthropic-nested",
       "javascript-tool",
       "mcp-tool",
+      // In examples-wire.test.ts, with what the model server is asked:
+      ...["research-team", "review-pipeline", "critic-loop", "approval", "router", "structured-output"],
+      ...["tool-step", "named-agent", "graph-module"],
     ];
 
     expect(events.map((file) => file.replace(".event.json", "")).sort()).toEqual(tried.sort());
