@@ -110,6 +110,11 @@ export class Worker {
     return this.#active.size;
   }
 
+  /** How many more runs could begin here. */
+  get freePlaces(): number {
+    return this.#freePlaces();
+  }
+
   wake(): void {
     this.#loop.wake();
   }
