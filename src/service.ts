@@ -56,7 +56,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
     maxBodyBytes: config.server.maxBodyBytes,
     bodyTimeoutSeconds: config.server.bodyTimeoutSeconds,
     maxInFlight: config.server.maxInFlightRequests,
-    readiness: () => readiness(config, state.stopping ? undefined : state.connected?.db),
+    readiness: () =>
+      readiness(config, state.stopping ? undefined : state.connected?.db, state.connected?.isNatsUp),
     metrics: () => scrape(state.connected?.db),
     readJob: async (id) => (await import("./runs/jobs.ts")).readJob((await connected()).db, id),
     cancelJob: async (request) =>

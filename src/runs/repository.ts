@@ -83,6 +83,19 @@ export async function acceptRun(db: Queryable, input: AcceptInput, limits: Accep
   }
 }
 
+/** Whether an event was taken before, by whatever door. */
+export async function isEventKnown(
+  db: Queryable,
+  { source, id }: { source: string; id: string },
+): Promise<boolean> {
+  const rows = await db.query(
+    "event-known",
+    "select 1 from events where source = $1 and event_id = $2 and run_id is not null",
+    [source, id],
+  );
+  return rows.length > 0;
+}
+
 function refusal(error: unknown): unknown {
   switch (sqlState(error)) {
     case "AE001":

@@ -7,10 +7,16 @@ import type { Database } from "../postgres/database.ts";
 const PROBE_MS = 1000;
 
 /** Vault and Redis are not used by this version: true, and named, so that probes can be written today. */
-export async function readiness(config: Config, db: Database | undefined): Promise<Readiness> {
+export async function readiness(
+  config: Config,
+  db: Database | undefined,
+  isNatsUp: (() => boolean) | undefined,
+): Promise<Readiness> {
   const postgres = db !== undefined && (await answers(db));
   const embedded = ["vault", "redis", ...(config.postgres.kind === "embedded" ? ["postgres"] : [])];
-  return { ready: postgres, services: { vault: true, postgres, redis: true }, embedded };
+  // Told, and no more: while NATS is away the HTTP door goes on, and so do the runs.
+  const nats = config.nats && { nats: isNatsUp?.() ?? false };
+  return { ready: postgres, services: { vault: true, postgres, redis: true, ...nats }, embedded };
 }
 
 /** The figures of the outbox are those of the database; when it is away they stay as they were. */
