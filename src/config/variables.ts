@@ -121,14 +121,17 @@ const runs = {
 const nats = {
   NATS_URL: secret("`nats://host:4222` or `tls://…`; with user and password, or a token, before an `@`."),
   NATS_CREDS_FILE: text("File with the credentials (JWT and key) for NATS."),
-  NATS_CA_FILE: text("PEM file of the authority behind NATS' certificate; it switches TLS on.", "the usual ones"),
+  NATS_CA_FILE: text(
+    "PEM file of the authority behind NATS' certificate; it switches TLS on.",
+    "the usual ones",
+  ),
   NATS_STREAM_NAME: textOr("AGENT_EXECUTION", "Stream that jobs come from.", NATS_NAME),
   NATS_CONSUMER_GROUP: textOr("agent-executor-workers", "Durable consumer that all pods share.", NATS_NAME),
   NATS_RESULTS_STREAM: textOr("AGENT_RESULTS", "Stream that results go to.", NATS_NAME),
   NATS_MANAGE: flag("Makes missing streams and consumers; `false` only looks for them.", "`true`"),
   NATS_REPLICAS: integer(1, 1, 5, "Copies of the streams that are made; 3 on a cluster of NATS servers."),
   NATS_ACK: Type.Enum(ACKS, { default: "outcome", description: "When a message is acknowledged." }),
-  NATS_ACK_WAIT_SECONDS: integer(30, 3, 3600, "Silence after which a message goes to another pod."),
+  NATS_ACK_WAIT_SECONDS: integer(30, 1, 3600, "Silence after which a message goes to another pod."),
   NATS_MAX_DELIVER: integer(1000, 2, 1_000_000, "Deliveries after which a message is given up."),
   ACCEPT_RAW_JOBS: flag("Takes messages that hold the job alone, without an event around it.", "`false`"),
 };

@@ -191,7 +191,10 @@ export class NatsConsumer {
       case "later": {
         const seconds = backOff(message.info.deliveryCount, verdict.seconds);
         const code = verdict.error instanceof AgentError ? verdict.error.code : undefined;
-        log.info({ seq: letter.seq, code, err: code ? undefined : verdict.error, seconds }, "message put off");
+        log.info(
+          { seq: letter.seq, code, err: code ? undefined : verdict.error, seconds },
+          "message put off",
+        );
         // While Postgres is away each delivery would be spent for nothing: the message stays here meanwhile.
         if (verdict.isOutage) await pause(1000 * seconds);
         message.nak(verdict.isOutage ? 0 : 1000 * seconds);
@@ -203,6 +206,8 @@ export class NatsConsumer {
         await bury(line.open, this.#options, letter, verdict.error, verdict.known);
         crashPoint("nats: buried, not ended");
         message.term(verdict.error.code);
+        // Servers up to 2.10 keep a terminated message in a work queue, where it would count against its limits.
+        await line.open.jsm.streams.deleteMessage(letter.stream, letter.seq, false).catch(() => undefined);
         natsMetrics.ended("dead");
         log.warn({ seq: letter.seq, code: verdict.error.code }, "message refused for good");
     }

@@ -88,5 +88,9 @@ function judge(error: unknown, opened: Extract<Opened, { kind: "event" }>, waite
   }
   // A decision or a cancel that comes to nothing is no end of the job: its `failed` would be a lie.
   const { event, jobId, command } = opened;
-  return { kind: "dead", error, known: command.kind === "execute" ? { ...knownOf(event), jobId } : undefined };
+  return {
+    kind: "dead",
+    error,
+    known: command.kind === "execute" ? { ...knownOf(event), jobId } : undefined,
+  };
 }

@@ -95,8 +95,7 @@ export const outboxMetrics = {
 };
 
 export const natsMetrics = {
-  ended: (outcome: "acknowledged" | "later" | "dead" | "exhausted"): void =>
-    nats.messages.inc({ outcome }),
+  ended: (outcome: "acknowledged" | "later" | "dead" | "exhausted"): void => nats.messages.inc({ outcome }),
   redelivered: (): void => nats.redelivered.inc(),
   inHand: (count: number): void => nats.inHand.set(count),
   paused: (seconds: number): void => nats.paused.inc(seconds),

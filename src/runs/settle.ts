@@ -92,19 +92,23 @@ export async function settleRun(
     ...(parent && { traceparent: childOf(parent) }),
   });
   const bytes = encodeStructured(event);
-  const [row] = await db.query<Pick<Settled, "behindOthers" | "jobHasQueued" | "toNats">>("settle-run", SETTLE, [
-    run.runId,
-    run.attempt,
-    outcome.kind,
-    JSON.stringify(event.data), // the event's copy: whatever a graph returned, this much of it is JSON
-    JSON.stringify(outcome.usage),
-    outcome.headCheckpointId ?? null,
-    event.id,
-    bytes,
-    sender.targets,
-    sender.firstAttemptSeconds,
-    from,
-  ]);
+  const [row] = await db.query<Pick<Settled, "behindOthers" | "jobHasQueued" | "toNats">>(
+    "settle-run",
+    SETTLE,
+    [
+      run.runId,
+      run.attempt,
+      outcome.kind,
+      JSON.stringify(event.data), // the event's copy: whatever a graph returned, this much of it is JSON
+      JSON.stringify(outcome.usage),
+      outcome.headCheckpointId ?? null,
+      event.id,
+      bytes,
+      sender.targets,
+      sender.firstAttemptSeconds,
+      from,
+    ],
+  );
   if (row === undefined) throw new AgentError("lease_lost", "another process has taken this run over");
   return { runId: run.runId, jobId: run.jobId, eventId: event.id, kind: outcome.kind, event: bytes, ...row };
 }
