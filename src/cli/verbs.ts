@@ -3,6 +3,7 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 import type { Database } from "../postgres/database.ts";
 import type { Check } from "./doctor.ts";
+import { UsageError } from "./usage.ts";
 
 /** What the composition lends to the command line. */
 export type CliTools = {
@@ -18,9 +19,6 @@ export type Verb = {
   does: string;
   run(args: readonly string[], tools: CliTools): Promise<void>;
 };
-
-/** A wrong use of a verb: exit code 2, as shells have it. */
-export class UsageError extends Error {}
 
 export const verbs: Readonly<Record<string, Verb>> = {
   validate: {
@@ -38,6 +36,16 @@ export const verbs: Readonly<Record<string, Verb>> = {
     run: async (_args, { print }) => {
       const { definitionJsonSchema } = await import("../agents/definition.ts");
       print(JSON.stringify(definitionJsonSchema(), null, 2));
+    },
+  },
+  send: {
+    usage: "send <event.json|-> <http://… | nats://…>",
+    does: "sends an event through either door and prints what comes of it",
+    run: async ([file, url], { print }) => {
+      const { sendEvent } = await import("./send.ts");
+      const event = await readInput(file);
+      if (url === undefined) throw new UsageError("send takes the service's URL, or that of NATS");
+      await sendEvent(event, url, print);
     },
   },
   doctor: {

@@ -1,10 +1,10 @@
 import { hostname } from "node:os";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection, type Status } from "@nats-io/transport-node";
+import { connectionOptions } from "../delivery/nats-address.ts";
 import { pause } from "../lifetime/pause.ts";
 import type { Logger } from "../observability/logger.ts";
 import { natsMetrics } from "../observability/metrics.ts";
-import { connectionOptions } from "./address.ts";
 import type { NatsSettings } from "./settings.ts";
 import { prepareStreams } from "./streams.ts";
 

@@ -1,9 +1,7 @@
+import type { NatsLogin } from "../delivery/nats-address.ts";
+
 /** What the NATS door is told by the environment. */
-export type NatsSettings = {
-  /** One or more, with a comma between them; user, password and token may be in them: never shown. */
-  url: string;
-  credsFile: string | undefined;
-  caFile: string | undefined;
+export type NatsSettings = NatsLogin & {
   stream: string;
   consumer: string;
   resultsStream: string;

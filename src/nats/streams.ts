@@ -85,20 +85,30 @@ export function wantedConsumers(settings: NatsSettings): { stream: string; consu
 
 /** Makes what is missing, or says what is missing; what is there stays as its owner made it. */
 export async function prepareStreams(jsm: JetStreamManager, settings: NatsSettings): Promise<void> {
+  const [first] = settings.manage ? [] : await missingParts(jsm, settings);
+  if (first !== undefined) throw missing(first);
   for (const stream of wantedStreams(settings)) {
-    if (await isThere(() => jsm.streams.info(stream.name))) continue;
-    if (!settings.manage) throw missing(`stream ${stream.name} on ${stream.subjects.join(", ")}`);
-    await jsm.streams.add(stream);
+    if (!(await isThere(() => jsm.streams.info(stream.name)))) await jsm.streams.add(stream);
   }
   for (const { stream, consumer } of wantedConsumers(settings)) {
     const info = await isThere(() => jsm.consumers.info(stream, consumer.durable_name));
-    if (info !== undefined) {
-      checkConsumer(info);
-      continue;
-    }
-    if (!settings.manage) throw missing(`consumer ${consumer.durable_name} of stream ${stream}`);
-    await jsm.consumers.add(stream, consumer);
+    if (info === undefined) await jsm.consumers.add(stream, consumer);
+    else checkConsumer(info);
   }
+}
+
+/** In words, for people. */
+export async function missingParts(jsm: JetStreamManager, settings: NatsSettings): Promise<string[]> {
+  const parts: string[] = [];
+  for (const { name, subjects: on } of wantedStreams(settings)) {
+    if (!(await isThere(() => jsm.streams.info(name)))) parts.push(`stream ${name} on ${on.join(", ")}`);
+  }
+  for (const { stream, consumer } of wantedConsumers(settings)) {
+    const { durable_name: name } = consumer;
+    const info = await isThere(() => jsm.consumers.info(stream, name));
+    if (info === undefined) parts.push(`consumer ${name} of stream ${stream}`);
+  }
+  return parts;
 }
 
 /** The wait of the consumer as it stands on the server: it may be older than the setting. */

@@ -14,7 +14,7 @@ export function checksOf(config: Config, env: Env): Check[] {
     ...oidcChecks(config),
     ...vaultChecks(env),
     ...redisChecks(env),
-    ...natsChecks(env),
+    ...natsChecks(config),
     ...modelChecks(config),
   ];
 }
@@ -86,13 +86,15 @@ function redisChecks(env: Env): Check[] {
   return [{ name: "redis", look, fix: "check REDIS_URL, or REDIS_HOST, REDIS_PORT and REDIS_PASSWORD" }];
 }
 
-function natsChecks({ NATS_URL: url }: Env): Check[] {
-  if (!url) return [];
+function natsChecks({ nats }: Config): Check[] {
+  if (nats === undefined) return [];
   const look = async () => {
-    const { greetNats } = await import("../cli/probes.ts");
-    return await greetNats(url);
+    const { lookAtNats } = await import("../nats/look.ts");
+    return await lookAtNats(nats);
   };
-  return [{ name: "nats", look, fix: "check NATS_URL" }];
+  const fix =
+    "check NATS_URL, NATS_CREDS_FILE and NATS_CA_FILE, that the server runs with -js, and docs/nats.md";
+  return [{ name: "nats", look, fix }];
 }
 
 const PROVIDERS = { openai: "https://api.openai.com", anthropic: "https://api.anthropic.com" } as const;

@@ -1,6 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { type Authenticator, credsAuthenticator, type NodeConnectionOptions } from "@nats-io/transport-node";
-import type { NatsSettings } from "./settings.ts";
+
+export type NatsLogin = {
+  /** One or more, with a comma between them; user, password or token may be in them. */
+  url: string;
+  credsFile: string | undefined;
+  caFile: string | undefined;
+};
 
 type Address = { server: string; user: string; password: string; isTls: boolean };
 
@@ -30,9 +36,7 @@ export function shownAddress(urls: string): string {
 }
 
 /** How to get there and in. Files are read anew at each call, because secrets are rotated. */
-export async function connectionOptions(
-  settings: Pick<NatsSettings, "url" | "credsFile" | "caFile">,
-): Promise<NodeConnectionOptions> {
+export async function connectionOptions(settings: NatsLogin): Promise<NodeConnectionOptions> {
   const { url, credsFile, caFile } = settings;
   const addresses = readAddresses(url);
   const [first] = addresses;
