@@ -8,7 +8,7 @@ export type NatsLogin = {
   caFile: string | undefined;
 };
 
-type Address = { server: string; user: string; password: string; isTls: boolean };
+type Address = { server: string; host: string; port: number; user: string; password: string; isTls: boolean };
 
 /** The parts of NATS_URL. Throws at what is none, without its text: there may be a password in it. */
 export function readAddresses(urls: string): Address[] {
@@ -21,18 +21,13 @@ export function readAddresses(urls: string): Address[] {
     if (hostname === "") throw new Error("NATS_URL names no host");
     return {
       server: `${hostname}:${port || 4222}`,
+      host: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port) || 4222,
       user: decodeURIComponent(username),
       password: decodeURIComponent(password),
       isTls: protocol === "tls:",
     };
   });
-}
-
-/** Where NATS is, fit to be shown. */
-export function shownAddress(urls: string): string {
-  return readAddresses(urls)
-    .map(({ server }) => server)
-    .join(", ");
 }
 
 /** How to get there and in. Files are read anew at each call, because secrets are rotated. */

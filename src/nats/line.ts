@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection, type Status } from "@nats-io/transport-node";
 import { connectionOptions } from "../delivery/nats-address.ts";
+import { greetNats } from "../delivery/nats-greeting.ts";
 import { pause } from "../lifetime/pause.ts";
 import type { Logger } from "../observability/logger.ts";
 import { natsMetrics } from "../observability/metrics.ts";
@@ -69,6 +70,7 @@ export class NatsLine {
   }
 
   async #connect(): Promise<NatsConnection> {
+    await greetNats(this.#settings.url);
     return await connect({
       ...(await connectionOptions(this.#settings)),
       name: `agent-executor ${hostname()}`,

@@ -1,6 +1,7 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { connectionOptions, shownAddress } from "../delivery/nats-address.ts";
+import { connectionOptions } from "../delivery/nats-address.ts";
+import { greetNats } from "../delivery/nats-greeting.ts";
 import type { NatsSettings } from "./settings.ts";
 import { missingParts } from "./streams.ts";
 
@@ -8,12 +9,14 @@ const CONNECT_MS = 5000;
 
 /** Logs in as the service would and looks at what it would find; nothing is made. */
 export async function lookAtNats(settings: NatsSettings): Promise<string> {
+  const { server, version, jetstream } = await greetNats(settings.url);
+  if (!jetstream) throw new Error(`${server} is without JetStream: start it with -js`);
   const nc = await connect({
     ...(await connectionOptions(settings)),
     timeout: CONNECT_MS,
     reconnect: false,
   }).catch((error: unknown) => {
-    throw new Error(`${shownAddress(settings.url)}: ${reasonOf(error)}`, { cause: error });
+    throw new Error(`${server}: ${reasonOf(error)}`, { cause: error });
   });
   try {
     const jsm = await jetstreamManager(nc, { timeout: CONNECT_MS });
@@ -21,7 +24,7 @@ export async function lookAtNats(settings: NatsSettings): Promise<string> {
     if (missing > 0 && !settings.manage) throw new Error(`NATS has no ${first}, and NATS_MANAGE=false`);
     const state =
       missing > 0 ? `${missing} streams and consumers are made at the start` : "all streams are there";
-    return `NATS ${nc.info?.version ?? ""} at ${nc.getServer()}, with JetStream; ${state}`;
+    return `NATS ${version} at ${server}, with JetStream; ${state}`;
   } finally {
     await nc.close();
   }
