@@ -5,6 +5,7 @@ import process from "node:process";
 import pg from "pg";
 import { serviceUrl } from "../test/support/environment.ts";
 import { startServices } from "../test/support/services.ts";
+import { doorSummary, measureDoors } from "./doors.ts";
 import { type Options, readOptions } from "./options.ts";
 import { type Programs, preparePrograms } from "./programs.ts";
 import { asText, type Summary } from "./report.ts";
@@ -37,6 +38,7 @@ async function measure(programs: Programs, options: Options) {
   const roundTrips = await countRoundTrips(programs, options, say);
   const starts = await measureStarts(programs, options, say);
   const cells = await measureThroughput(programs, options, say);
+  const doors = await measureDoors(programs, options, say);
   const { service, stock } = roundTrips;
   const summary: Summary = {
     load: loadRows(cells),
@@ -44,10 +46,11 @@ async function measure(programs: Programs, options: Options) {
     start: startRows(starts),
     startRatios: startRatios(starts),
     roundTrips: { service, stock, ratio: service.perEvent / stock.perEvent },
+    doors: doorSummary(doors),
   };
-  const errors = [service, stock, ...starts, ...cells].reduce((sum, each) => sum + each.errors, 0);
+  const errors = [service, stock, ...starts, ...cells, ...doors].reduce((sum, each) => sum + each.errors, 0);
   const { results: _, ...settings } = options;
-  return { takenAt, machine, settings, errors, summary, rounds: { load: cells, start: starts } };
+  return { takenAt, machine, settings, errors, summary, rounds: { load: cells, start: starts, doors } };
 }
 
 async function publish(results: Results, { rounds, seconds, results: folder }: Options): Promise<void> {
@@ -59,7 +62,7 @@ async function publish(results: Results, { rounds, seconds, results: folder }: O
   console.log(asText(summary, rounds, seconds));
   say(file);
   if (errors === 0) return;
-  const all = [...results.rounds.start, ...results.rounds.load];
+  const all = [...results.rounds.start, ...results.rounds.load, ...results.rounds.doors];
   const first = all.find((each) => each.firstError !== undefined)?.firstError;
   say(`${errors} answers were wrong or missing; the first: ${first ?? "while counting statements"}`);
 }

@@ -1,3 +1,4 @@
+import type { DoorSummary } from "./doors.ts";
 import type { RoundTrips } from "./round-trips.ts";
 import { median } from "./statistics.ts";
 import type { LoadRow, RatioRow, StartRatio, StartRow } from "./summary.ts";
@@ -9,6 +10,7 @@ export type Summary = {
   start: StartRow[];
   startRatios: StartRatio[];
   roundTrips: { service: RoundTrips; stock: RoundTrips; ratio: number };
+  doors: { rows: DoorSummary; cpuRatio: number | undefined };
 };
 
 const LABELS: Record<ServerName, string> = {
@@ -67,6 +69,11 @@ export function asText(summary: Summary, rounds: number, seconds: number): strin
       startRatios.map((row) => [row.of, ...[row.health, row.firstEvent, row.memoryMiB].map(times)]),
     ),
     ...roundTripLines(summary.roundTrips),
+    `The doors of one process, 32 at once (CPU nats / http: ${times(summary.doors.cpuRatio)})`,
+    table(
+      ["door", "runs/s", "CPU ms a run"],
+      summary.doors.rows.map(({ door, perSecond, cpu }) => [door, show(perSecond, 0), show(cpu, 2)]),
+    ),
     "",
     noiseLine(load, rounds),
   ].join("\n");

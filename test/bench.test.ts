@@ -16,6 +16,7 @@ type Results = {
   rounds: {
     load: { callers: number; server: string; requests: number; p50: number }[];
     start: { server: string; health: number; firstEvent: number }[];
+    doors: { door: string; runs: number }[];
   };
 };
 
@@ -28,7 +29,14 @@ describe("the benchmark", () => {
     const { code, stdout, stderr } = await runCommand(process.execPath, args, { timeoutMs: 110_000 });
 
     expect(code, stderr).toBe(0);
-    for (const title of ["Under load", "Ratios under load", "Start", "Statements to Postgres", "Noise"]) {
+    for (const title of [
+      "Under load",
+      "Ratios under load",
+      "Start",
+      "Statements to Postgres",
+      "The doors",
+      "Noise",
+    ]) {
       expect(stdout).toContain(title);
     }
     const [file = "", ...others] = await readdir(folder);
@@ -47,6 +55,8 @@ describe("the benchmark", () => {
     const { service, ratio } = results.summary.roundTrips;
     expect(service.byStatement).toMatchObject({ "accept-run": 1, "settle-run": 1 });
     expect(ratio).toBeLessThan(0.5);
+    expect(results.rounds.doors.map(({ door }) => door)).toEqual(["http", "nats"]);
+    expect(results.rounds.doors.every(({ runs }) => runs > 0)).toBe(true);
   }, 120_000);
 
   it("counts an answer to something else, and none at all, as an error", async () => {

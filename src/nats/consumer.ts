@@ -15,8 +15,8 @@ export type ConsumerOptions = DeliveryOptions &
   RefusalTools & {
     line: NatsLine;
     settings: NatsSettings;
-    /** How many more runs could begin in this process. */
-    freePlaces: () => number;
+    /** How many more runs could begin in this process, with none waiting for the place. */
+    sparePlaces: () => number;
     log: Logger;
   };
 
@@ -94,7 +94,7 @@ export class NatsConsumer {
   /** A place is free where a run could begin; what was pulled and is not stored yet will take one. */
   #room(): number {
     if (this.#inHand.size >= MOST_IN_HAND || this.#bytes >= MOST_BYTES_IN_HAND) return 0;
-    return Math.min(this.#options.freePlaces() - this.#notStored, MOST_IN_HAND - this.#inHand.size);
+    return Math.min(this.#options.sparePlaces() - this.#notStored, MOST_IN_HAND - this.#inHand.size);
   }
 
   async #waitForRoom(): Promise<void> {

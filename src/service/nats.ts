@@ -53,7 +53,7 @@ export async function openNats(
         ...{ db, sender, door, line, settings, log: own },
         ...{ ack: settings.ack, acceptRawJobs: settings.acceptRawJobs },
         ...{ typePrefix: events.typePrefix, maxBytes: server.maxBodyBytes },
-        freePlaces: () => worker.freePlaces,
+        sparePlaces: () => worker.sparePlaces,
         wake: () => deliverer.wake(),
       };
       lifetime.own(new AdvisoryReader(options), (each) => each.stop());

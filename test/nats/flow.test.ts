@@ -1,13 +1,30 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { acceptRun } from "../../src/runs/repository.ts";
 import { executeEvent, scripted } from "../support/agents.ts";
+import type { TestDatabase } from "../support/databases.ts";
 import { NatsServer } from "../support/nats-server.ts";
+import { serverPort } from "../support/ports.ts";
 import { get, postEvent } from "../support/post.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { until } from "../support/wait.ts";
 import { consumerState, isAllAcknowledged, resultFor, resultsOf, structured } from "./messages.ts";
 
 const slowly = (ms: number) => scripted({ content: "slow answer", delay_ms: ms });
+
+/** As a process leaves it that died a while ago. */
+async function leaveSilentRun(database: TestDatabase): Promise<string> {
+  const db = serverPort(database, 1);
+  const runId = randomUUID();
+  const event = {
+    ...{ source: "tests", eventId: randomUUID(), runId, jobId: randomUUID(), traceparent: "" },
+    ...{ request: { input: "go" }, definitionHash: "silent", definition: JSON.stringify(scripted("done")) },
+    ...{ namesAgent: false, mayStart: true },
+  };
+  await acceptRun(db, event, { worker: "gone", leaseSeconds: 0, maxQueued: 100, maxQueuedOfJob: 100 });
+  await db.close();
+  return runId;
+}
 
 describe("the flow of messages", () => {
   let nats: NatsServer;
@@ -60,6 +77,22 @@ describe("the flow of messages", () => {
 
     const before = (await resultsOf(nats)).filter(({ event }) => event.subject === job_id);
     expect(before.length).toBeLessThan(15);
+    await until(() => isAllAcknowledged(nats), { what: "all to end", timeoutMs: 20_000 });
+  }, 40_000);
+
+  it("lets the runs of a process that died go before messages that are still to be fetched", async () => {
+    const { database } = await start({ MAX_CONCURRENT_RUNS: "1" });
+    const events = Array.from({ length: 25 }, () => executeEvent({ agent_definition: slowly(200) }));
+    for (const event of events) await nats.send("agent.execute.many", structured(event));
+    const silent = await leaveSilentRun(database);
+    const statusOf = async () =>
+      await database.sql("select status from agent_executor.runs where run_id = $1", [silent]);
+
+    await until(async () => (await statusOf())[0]?.["status"] === "completed", {
+      what: "the run to be taken over",
+    });
+
+    expect(await isAllAcknowledged(nats)).toBe(false);
     await until(() => isAllAcknowledged(nats), { what: "all to end", timeoutMs: 20_000 });
   }, 40_000);
 
