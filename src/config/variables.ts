@@ -150,7 +150,7 @@ const groups = {
   models,
   tools,
   runs,
-  nats,
+  NATS: nats,
   retention,
   callers,
   platform,
