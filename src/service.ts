@@ -96,7 +96,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
 }
 
 /** One line for each thing that is chosen by what is configured, with the variable that changes it. */
-function sayWhatIsUsed({ profile, postgres, sink, oidc }: Config, log: Logger): void {
+function sayWhatIsUsed({ profile, postgres, sink, oidc, nats }: Config, log: Logger): void {
   const where =
     postgres.kind === "embedded"
       ? `embedded in ${postgres.dataDir} (PG_HOST or DATABASE_URL names a server)`
@@ -105,6 +105,7 @@ function sayWhatIsUsed({ profile, postgres, sink, oidc }: Config, log: Logger): 
   log.info(`profile: ${profile}`);
   log.info(`postgres: ${where}`);
   log.info(`results: ${results}`);
+  log.info(`nats: ${nats ? `jobs from stream ${nats.stream} too` : "off (NATS_URL names a server)"}`);
   log.info(`callers: ${oidc ? `with a token of ${oidc.issuer}` : "anyone (OIDC_ISSUER asks for tokens)"}`);
 }
 

@@ -24,7 +24,8 @@ export const scenario: Scenario = {
     const nats = await NatsServer.start();
     const tools = await startToolServer();
     const audit = auditTools(tools, database);
-    const env = { NATS_URL: nats.url, NATS_ACK_WAIT_SECONDS: "5" };
+    // As many at once as T1 has callers: with leases of 3 s, more would stall two small processors.
+    const env = { NATS_URL: nats.url, NATS_ACK_WAIT_SECONDS: "5", MAX_CONCURRENT_RUNS: "8" };
     const fleet = await Fleet.start({ database, sinkUrl: "", size: 3, env });
     const agent_definition = workingAgent(tools.url, 5);
     const all = Array.from({ length: events }, () => executeEvent({ agent_definition }));
