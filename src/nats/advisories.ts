@@ -1,4 +1,4 @@
-import { type JetStreamManager, jetstream } from "@nats-io/jetstream";
+import { type ConsumerMessages, type JetStreamManager, jetstream } from "@nats-io/jetstream";
 import { AgentError } from "../errors/agent-error.ts";
 import { isJsonObject } from "../events/json-text.ts";
 import { pause } from "../lifetime/pause.ts";
@@ -23,6 +23,7 @@ export class AdvisoryReader {
   readonly #options: ConsumerOptions;
   readonly #loop: Promise<void>;
   #stopping = false;
+  #pulling: ConsumerMessages | undefined;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -31,6 +32,7 @@ export class AdvisoryReader {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#pulling?.stop();
     await this.#loop;
   }
 
@@ -51,20 +53,17 @@ export class AdvisoryReader {
     const { stream, consumer } = this.#options.settings;
     const source = await jetstream(open.nc).consumers.get(deadStreamOf(stream), advisoryConsumerOf(consumer));
     const messages = await source.fetch({ max_messages: 10, expires: PULL_MS });
-    const stop = setInterval(() => this.#stopping && messages.stop(), 20);
-    try {
-      for await (const message of messages) {
-        const seq = sequenceOf(message.data);
-        try {
-          if (seq !== undefined) await this.#endMessage(open, seq);
-          message.ack();
-        } catch (error) {
-          this.#options.log.warn({ err: error, seq }, "a message that was given up could not be buried");
-          message.nak(LATER_MS);
-        }
+    this.#pulling = messages;
+    if (this.#stopping) messages.stop(); // it came while this pull was being opened
+    for await (const message of messages) {
+      const seq = sequenceOf(message.data);
+      try {
+        if (seq !== undefined) await this.#endMessage(open, seq);
+        message.ack();
+      } catch (error) {
+        this.#options.log.warn({ err: error, seq }, "a message that was given up could not be buried");
+        message.nak(LATER_MS);
       }
-    } finally {
-      clearInterval(stop);
     }
   }
 
@@ -92,10 +91,15 @@ function gaveUp(): AgentError {
   );
 }
 
+/** Undefined where it names no message: then nobody can do anything about it. */
 function sequenceOf(data: Uint8Array): number | undefined {
-  const advisory: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
-  const seq = isJsonObject(advisory) ? advisory["stream_seq"] : undefined;
-  return typeof seq === "number" ? seq : undefined;
+  try {
+    const advisory: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
+    const seq = isJsonObject(advisory) ? advisory["stream_seq"] : undefined;
+    return typeof seq === "number" ? seq : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function readBack(jsm: JetStreamManager, stream: string, seq: number): Promise<Letter | undefined> {

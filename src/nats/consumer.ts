@@ -1,4 +1,4 @@
-import type { Consumer, JsMsg } from "@nats-io/jetstream";
+import type { Consumer, ConsumerMessages, JsMsg } from "@nats-io/jetstream";
 import { AgentError } from "../errors/agent-error.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import { pause } from "../lifetime/pause.ts";
@@ -40,6 +40,7 @@ export class NatsConsumer {
   #notStored = 0;
   #bytes = 0;
   #stopping = false;
+  #pulling: ConsumerMessages | undefined;
   #working: { open: Open; timer: NodeJS.Timeout } | undefined;
 
   constructor(options: ConsumerOptions) {
@@ -55,6 +56,7 @@ export class NatsConsumer {
   /** Pulls no more. */
   async stopPulling(): Promise<void> {
     this.#stopping = true;
+    this.#pulling?.stop();
     await this.#loop;
   }
 
@@ -105,12 +107,9 @@ export class NatsConsumer {
 
   async #pull(consumer: Consumer, most: number): Promise<void> {
     const messages = await consumer.fetch({ max_messages: most, expires: PULL_MS });
-    const stop = setInterval(() => this.#stopping && messages.stop(), LOOK_MS);
-    try {
-      for await (const message of messages) this.#take(message);
-    } finally {
-      clearInterval(stop);
-    }
+    this.#pulling = messages;
+    if (this.#stopping) messages.stop(); // it came while this pull was being opened
+    for await (const message of messages) this.#take(message);
   }
 
   #take(message: JsMsg): void {
