@@ -6,6 +6,7 @@ import pg from "pg";
 import { serviceUrl } from "../test/support/environment.ts";
 import { startServices } from "../test/support/services.ts";
 import { measureCompile } from "./compile.ts";
+import { doorSummary, measureDoors } from "./doors.ts";
 import { type Options, readOptions } from "./options.ts";
 import { type Programs, preparePrograms } from "./programs.ts";
 import { asText, type Summary } from "./report.ts";
@@ -42,6 +43,7 @@ async function measure(programs: Programs, options: Options) {
   const cells = await measureThroughput(programs, options, say);
   say("streams: a run whose tokens are read by 50, 10 of them stuck, and by nobody");
   const streams = await measureStreams(options.rounds, options.streamedRuns);
+  const doors = await measureDoors(programs, options, say);
   const { service, stock } = roundTrips;
   const summary: Summary = {
     load: loadRows(cells),
@@ -50,10 +52,12 @@ async function measure(programs: Programs, options: Options) {
     startRatios: startRatios(starts),
     compile,
     roundTrips: { service, stock, ratio: service.perEvent / stock.perEvent },
+    doors: doorSummary(doors),
   };
-  const errors = [service, stock, ...starts, ...cells].reduce((sum, each) => sum + each.errors, 0);
+  const errors = [service, stock, ...starts, ...cells, ...doors].reduce((sum, each) => sum + each.errors, 0);
   const { results: _, ...settings } = options;
-  return { takenAt, machine, settings, errors, summary, rounds: { load: cells, start: starts, streams } };
+  const rounds = { load: cells, start: starts, doors, streams };
+  return { takenAt, machine, settings, errors, summary, rounds };
 }
 
 async function publish(results: Results, { rounds, seconds, results: folder }: Options): Promise<void> {
@@ -66,7 +70,7 @@ async function publish(results: Results, { rounds, seconds, results: folder }: O
   console.log(streamsText(results.rounds.streams));
   say(file);
   if (errors === 0) return;
-  const all = [...results.rounds.start, ...results.rounds.load];
+  const all = [...results.rounds.start, ...results.rounds.load, ...results.rounds.doors];
   const first = all.find((each) => each.firstError !== undefined)?.firstError;
   say(`${errors} answers were wrong or missing; the first: ${first ?? "while counting statements"}`);
 }

@@ -1,4 +1,5 @@
 import type { CompileRow } from "./compile.ts";
+import type { DoorSummary } from "./doors.ts";
 import type { RoundTrips } from "./round-trips.ts";
 import { median } from "./statistics.ts";
 import type { LoadRow, RatioRow, StartRatio, StartRow } from "./summary.ts";
@@ -11,6 +12,7 @@ export type Summary = {
   startRatios: StartRatio[];
   compile: CompileRow;
   roundTrips: { service: RoundTrips; stock: RoundTrips; ratio: number };
+  doors: { rows: DoorSummary; cpuRatio: number | undefined };
 };
 
 const LABELS: Record<ServerName, string> = {
@@ -78,6 +80,11 @@ export function asText(summary: Summary, rounds: number, seconds: number): strin
       ],
     ),
     ...roundTripLines(summary.roundTrips),
+    `The doors of one process, 32 at once (CPU nats / http: ${times(summary.doors.cpuRatio)})`,
+    table(
+      ["door", "runs/s", "CPU ms a run"],
+      summary.doors.rows.map(({ door, perSecond, cpu }) => [door, show(perSecond, 0), show(cpu, 2)]),
+    ),
     "",
     noiseLine(load, rounds),
   ].join("\n");

@@ -16,7 +16,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
     for (const secret of secretsIn(environment)) hideValue(secret);
     const { checksOf, unusable } = await import("./service/doctor.ts");
     try {
-      return checksOf(readConfig(environment).config, environment);
+      return checksOf(readConfig(environment).config);
     } catch (error) {
       return [unusable(error)];
     }

@@ -4,6 +4,7 @@ import process from "node:process";
 import type { Env, Findings } from "./config/findings.ts";
 import { chooseModels } from "./config/models.ts";
 import { checkName, LEAKS } from "./config/names.ts";
+import { chooseNats } from "./config/nats.ts";
 import { chooseOidc } from "./config/oidc.ts";
 import { choosePostgres } from "./config/postgres.ts";
 import { chooseRedis } from "./config/redis.ts";
@@ -76,6 +77,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
             tokenFile: given.SINK_TOKEN_FILE,
           },
     oidc: chooseOidc(given, production, found),
+    nats: chooseNats(given, found),
     events: {
       typePrefix: given.EVENT_TYPE_PREFIX,
       source: given.EVENT_SOURCE,

@@ -143,7 +143,7 @@ async function loadSecrets(
 }
 
 /** One line for each thing that is chosen by what is configured, with the variable that changes it. */
-function sayWhatIsUsed({ profile, postgres, redis, sink, oidc, vault }: Config, log: Logger): void {
+function sayWhatIsUsed({ profile, postgres, redis, sink, oidc, vault, nats }: Config, log: Logger): void {
   const where =
     postgres.kind === "embedded"
       ? `embedded in ${postgres.dataDir} (PG_HOST or DATABASE_URL names a server)`
@@ -158,6 +158,7 @@ function sayWhatIsUsed({ profile, postgres, redis, sink, oidc, vault }: Config, 
     `streams: ${redis ? `Redis at ${redis.host}:${redis.port}` : `${vault ? "the Redis that Vault names, if any" : "in this process"} (REDIS_HOST or REDIS_URL names a server)`}`,
   );
   log.info(`results: ${results}`);
+  log.info(`nats: ${nats ? `jobs from stream ${nats.stream} too` : "off (NATS_URL names a server)"}`);
   log.info(`callers: ${oidc ? `with a token of ${oidc.issuer}` : "anyone (OIDC_ISSUER asks for tokens)"}`);
 }
 

@@ -16,6 +16,7 @@ type Results = {
   rounds: {
     load: { callers: number; server: string; requests: number; p50: number }[];
     start: { server: string; health: number; firstEvent: number }[];
+    doors: { door: string; runs: number }[];
   };
 };
 
@@ -34,6 +35,7 @@ describe("the benchmark", () => {
       "Start",
       "5-sub-agent",
       "Statements to Postgres",
+      "The doors",
       "Noise",
     ]) {
       expect(stdout).toContain(title);
@@ -54,6 +56,8 @@ describe("the benchmark", () => {
     const { service, ratio } = results.summary.roundTrips;
     expect(service.byStatement).toMatchObject({ "accept-run": 1, "settle-run": 1 });
     expect(ratio).toBeLessThan(0.5);
+    expect(results.rounds.doors.map(({ door }) => door)).toEqual(["http", "nats"]);
+    expect(results.rounds.doors.every(({ runs }) => runs > 0)).toBe(true);
   }, 120_000);
 
   it("counts an answer to something else, and none at all, as an error", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { reserved, variables } from "../src/config/variables.ts";
+import { variables } from "../src/config/variables.ts";
 import { readConfig, readEnvironment, secretsIn } from "../src/config.ts";
 
 type Env = Record<string, string | undefined>;
@@ -359,10 +359,6 @@ describe("names", () => {
       .flatMap(({ name }) => swaps(name))
       .filter((name) => problemsOf({ [name]: "x" }).length === 0);
     expect(missed).toEqual([]);
-  });
-
-  test.each([...reserved])("%s is not ignored in silence", (name) => {
-    expect(notesOf({ [name]: "x" })).toBe(`${name} is set but not used by this version`);
   });
 
   test("a Kubernetes service link is ignored with a note", () => {

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { between, documents } from "../scripts/lib/documents.ts";
-import { reserved, variables } from "../src/config/variables.ts";
+import { variables } from "../src/config/variables.ts";
 import { catalogue } from "../src/errors/catalogue.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -22,7 +22,6 @@ describe("the printed documents", () => {
       expect(read("README.md")).toContain(`\`${name}\``);
       expect(read("docs/configuration.md")).toContain(`\`${name}\``);
     }
-    for (const name of reserved) expect(read("docs/configuration.md")).toContain(`\`${name}\``);
     const codes = [...read("docs/errors.md").matchAll(/^\| `(\w+)` /gm)].map((match) => match[1]);
     expect(codes).toEqual(Object.keys(catalogue));
   });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { reserved, variables } from "../src/config/variables.ts";
+import { variables } from "../src/config/variables.ts";
 import { catalogue } from "../src/errors/catalogue.ts";
 import { registry } from "../src/observability/metrics.ts";
 
@@ -25,7 +25,7 @@ describe("docs/operations.md", () => {
 
   it("names only variables that there are", () => {
     const foreign = new Set(["BUILD_IMAGE", "RUNTIME_IMAGE", "NPM_CONFIG_REGISTRY"]);
-    const known = new Set([...variables.map(({ name }) => name), ...reserved, ...foreign]);
+    const known = new Set([...variables.map(({ name }) => name), ...foreign]);
 
     const named = [...page.matchAll(/`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`/g)].map((match) => match[1] ?? "");
 

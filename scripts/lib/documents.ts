@@ -1,5 +1,5 @@
 import { accepted } from "../../src/config/values.ts";
-import { reserved, type Variable, variables } from "../../src/config/variables.ts";
+import { type Variable, variables } from "../../src/config/variables.ts";
 import { type Actor, catalogue, type ErrorCode, type ErrorKind } from "../../src/errors/catalogue.ts";
 import { definitionTables } from "./definition-tables.ts";
 import { table } from "./table.ts";
@@ -55,9 +55,7 @@ function configTables(): string {
     const rows = inGroup.map((row) => [`\`${row.name}\``, accepted(row), initial(row), row.description]);
     return `### ${title(group)}\n\n${table(["Variable", "Takes", "Default", "Meaning"], rows)}`;
   });
-  const names = [...reserved].map((name) => `\`${name}\``).join(", ");
-  const later = `### Reserved\n\nKnown, but not used by this version; setting one writes a line to the log: ${names}.`;
-  return [...parts, later].join("\n\n");
+  return parts.join("\n\n");
 }
 
 function byGroup(): Map<string, Variable[]> {

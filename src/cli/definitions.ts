@@ -1,7 +1,4 @@
-import { readFile } from "node:fs/promises";
-import process from "node:process";
-import { text } from "node:stream/consumers";
-import { UsageError } from "./usage-error.ts";
+import { readInput } from "./input.ts";
 
 type Print = { print(line: string): void };
 
@@ -21,10 +18,9 @@ export async function drawGraph(file: string | undefined, { print }: Print): Pro
 }
 
 async function readBody(file: string | undefined): Promise<unknown> {
-  if (file === undefined) throw new UsageError("a file is missing; - reads standard input");
-  const body = file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
+  const body = await readInput(file);
   // YAML takes JSON too, but says less well what is wrong with it.
-  if (!/\.ya?ml$/i.test(file)) return JSON.parse(body);
+  if (!/\.ya?ml$/i.test(file ?? "")) return JSON.parse(body);
   const { parse } = await import("yaml");
   return parse(body, { maxAliasCount: 0 });
 }

@@ -33,33 +33,6 @@ export async function reach(url: URL, { ca, caVariable }: Trust): Promise<string
   }
 }
 
-/** A NATS server speaks first. */
-export async function greetNats(urls: string): Promise<string> {
-  const [first = ""] = urls.split(",");
-  const url = new URL(first.includes("://") ? first.trim() : `nats://${first.trim()}`);
-  const at = { host: url.hostname, port: Number(url.port) || 4222 };
-  const socket = net.connect(at);
-  try {
-    const greeting = await new Promise<string>((resolve, reject) => {
-      socket.once("data", (bytes) => resolve(bytes.toString("utf8"))).once("error", reject);
-      socket.once("close", () => reject(new Error("the line was closed without a word")));
-      socket.setTimeout(CONNECT_MS, () => reject(new Error(`no word within ${CONNECT_MS / 1000} s`)));
-    });
-    if (!greeting.startsWith("INFO {")) throw new Error("what answers is no NATS server");
-    const { version, jetstream } = readInfo(greeting);
-    if (jetstream !== true)
-      throw new Problem(`${at.host}:${at.port} is without JetStream`, "start it with -js");
-    return `NATS ${String(version)} at ${at.host}:${at.port}, with JetStream`;
-  } finally {
-    socket.destroy();
-  }
-}
-
-function readInfo(greeting: string): Record<string, unknown> {
-  const [, json = "{}"] = /^INFO (\{.*\})/.exec(greeting) ?? [];
-  return JSON.parse(json);
-}
-
 /** What Vault's health says by its status; standbys answer too. */
 const VAULT: Readonly<Record<number, string>> = {
   200: "active",

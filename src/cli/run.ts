@@ -1,5 +1,6 @@
 import { AgentError } from "../errors/agent-error.ts";
-import { type CliTools, UsageError, verbs } from "./verbs.ts";
+import { UsageError } from "./usage.ts";
+import { type CliTools, verbs } from "./verbs.ts";
 
 /** Runs one command line and gives its exit code: 0 done, 1 failed, 2 used wrongly. */
 export async function runCommandLine(

@@ -1,6 +1,6 @@
 import type { Database } from "../postgres/database.ts";
 import type { Check } from "./doctor.ts";
-import { UsageError } from "./usage-error.ts";
+import { UsageError } from "./usage.ts";
 
 /** What the composition lends to the command line. */
 export type CliTools = {
@@ -16,8 +16,6 @@ export type Verb = {
   does: string;
   run(args: readonly string[], tools: CliTools): Promise<void>;
 };
-
-export { UsageError } from "./usage-error.ts";
 
 export const verbs: Readonly<Record<string, Verb>> = {
   validate: {
@@ -36,6 +34,16 @@ export const verbs: Readonly<Record<string, Verb>> = {
     run: async (_args, { print }) => {
       const { definitionJsonSchema } = await import("../agents/definition.ts");
       print(JSON.stringify(definitionJsonSchema(), null, 2));
+    },
+  },
+  send: {
+    usage: "send <event.json|-> <http://… | nats://…>",
+    does: "sends an event through either door and prints what comes of it",
+    run: async ([file, url], { print }) => {
+      const [{ sendEvent }, { readInput }] = await Promise.all([import("./send.ts"), import("./input.ts")]);
+      const event = await readInput(file);
+      if (url === undefined) throw new UsageError("send takes the service's URL, or that of NATS");
+      await sendEvent(event, url, print);
     },
   },
   doctor: {

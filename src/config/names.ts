@@ -1,6 +1,6 @@
 import { editDistance } from "../errors/near-miss.ts";
 import { cut, type Findings } from "./findings.ts";
-import { reserved, variables } from "./variables.ts";
+import { variables } from "./variables.ts";
 
 const known = new Set(variables.map(({ name }) => name));
 
@@ -17,12 +17,11 @@ const LINK_NAME = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)
 /** Names that may look like a slip of ours and are not: service links, ports, libpq's variables. */
 const FOREIGN = new RegExp(`${LINK_NAME.source}|_PORT$|^PG(HOST|PORT|USER|PASSWORD|DATABASE)$`);
 
-/** A name without a row is somebody else's, reserved, or a slip of the pen. */
+/** A name without a row is somebody else's, or a slip of the pen. */
 export function checkName(name: string, value: string, { problems, notes }: Findings): void {
   const own = name.startsWith("AGENT_EXECUTOR_") && !LINK_NAME.test(name) && !isLink(name, value);
-  if (known.has(name) || reserved.has(name)) {
+  if (known.has(name)) {
     if (isLink(name, value)) notes.push(`${name}=${cut(value)} is a Kubernetes service link and is ignored`);
-    else if (!known.has(name)) notes.push(`${name} is set but not used by this version`);
   } else if (LEAKS.includes(name)) {
     if (value.trim().toLowerCase() === "true")
       notes.push(`${name} is switched off: prompts and answers stay in this process`);

@@ -27,6 +27,7 @@ const list = (description: string, each: Partial<Row>) =>
   Type.Array(Type.String(), { default: [], description, ...each });
 const flag = (description: string, unset: string) => Type.Optional(Type.Boolean({ description, unset }));
 
+const ACKS = ["outcome", "stored"] as const;
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 const URL_ONLY = { format: "http-url" } as const;
 const ADDRESS = { pattern: "^[\\w.:-]+$", expects: "an IP address or a host name" };
@@ -40,6 +41,8 @@ const NOT_PUBLIC = {
 const SUBJECT = { pattern: "^[^\\x00-\\x1f]+$", expects: "the `sub` of a token" };
 const MOUNT = { pattern: "^[\\w.-]+(/[\\w.-]+)*$", expects: "a path without slashes at its ends" };
 const NO_SPACES = { pattern: "^\\S+$", expects: "text without spaces" };
+
+const NATS_NAME = { pattern: "^[\\w-]{1,64}$", expects: "letters, digits, - and _" };
 
 const service = {
   NODE_ENV: text("`production` switches to the production profile; so do Knative and Kubernetes."),
@@ -170,6 +173,23 @@ const vault = {
   ),
   VAULT_DATABASE_MOUNT: textOr("database", "Mount of that engine.", MOUNT),
 };
+const nats = {
+  NATS_URL: secret("`nats://host:4222` or `tls://…`; with user and password, or a token, before an `@`."),
+  NATS_CREDS_FILE: text("File with the credentials (JWT and key) for NATS."),
+  NATS_CA_FILE: text(
+    "PEM file of the authority behind NATS' certificate; it switches TLS on.",
+    "the usual ones",
+  ),
+  NATS_STREAM_NAME: textOr("AGENT_EXECUTION", "Stream that jobs come from.", NATS_NAME),
+  NATS_CONSUMER_GROUP: textOr("agent-executor-workers", "Durable consumer that all pods share.", NATS_NAME),
+  NATS_RESULTS_STREAM: textOr("AGENT_RESULTS", "Stream that results go to.", NATS_NAME),
+  NATS_MANAGE: flag("Makes missing streams and consumers; `false` only looks for them.", "`true`"),
+  NATS_REPLICAS: integer(1, 1, 5, "Copies of the streams that are made; 3 on a cluster of NATS servers."),
+  NATS_ACK: Type.Enum(ACKS, { default: "outcome", description: "When a message is acknowledged." }),
+  NATS_ACK_WAIT_SECONDS: integer(30, 1, 3600, "Silence after which a message goes to another pod."),
+  NATS_MAX_DELIVER: integer(1000, 2, 1_000_000, "Deliveries after which a message is given up."),
+  ACCEPT_RAW_JOBS: flag("Takes messages that hold the job alone, without an event around it.", "`false`"),
+};
 const retention = {
   RETENTION_DAYS: integer(7, 1, 3650, "Days that a finished job, and the knowledge of its events, is kept."),
 };
@@ -186,6 +206,7 @@ const groups = {
   agents,
   tools,
   runs,
+  NATS: nats,
   retention,
   vault,
   redis,
@@ -201,6 +222,7 @@ const Environment = Type.Object({
   ...agents,
   ...tools,
   ...runs,
+  ...nats,
   ...retention,
   ...vault,
   ...callers,
@@ -214,10 +236,4 @@ export type Variable = Row & { readonly name: string; readonly group: string };
 export const variables: readonly Variable[] = Object.entries(groups).flatMap(([group, rows]) =>
   // TypeBox's types hide the keywords that its values carry.
   Object.entries(rows).map(([name, row]) => ({ ...(row as unknown as Row), name, group })),
-);
-
-/** Names of the contract that nothing reads yet: one that gets its row above is deleted here. */
-export const reserved: ReadonlySet<string> = new Set(
-  `NATS_URL
-  NATS_STREAM_NAME NATS_CONSUMER_GROUP NATS_RESULTS_STREAM NATS_MANAGE ACCEPT_RAW_JOBS`.split(/\s+/),
 );

@@ -91,22 +91,48 @@ export async function endLongRests(
   );
 }
 
-/** The stored bytes of an event and how far its delivery got, over all its targets. */
+/** One more target for an event that is there already. */
+export async function alsoDeliverTo(db: Queryable, eventId: string, target: string): Promise<void> {
+  await db.query(
+    "outbox-also",
+    `insert into outbox (event_id, target, job_id, job_event_no, event, next_attempt_at)
+     select event_id, $2, job_id, job_event_no, event, now() from outbox where event_id = $1 limit 1
+     on conflict do nothing`,
+    [eventId, target],
+  );
+}
+
+/** An event of no run, about an input that could not become one; a second copy of it changes nothing. */
+export async function storeLooseEvent(
+  db: Queryable,
+  { eventId, jobId, event }: { eventId: string; jobId: string; event: string },
+  targets: readonly string[],
+): Promise<void> {
+  await db.query(
+    "outbox-loose",
+    `insert into outbox (event_id, target, job_id, job_event_no, event, next_attempt_at)
+     select $1, target, $2, 0, $3, now() from unnest($4::text[]) as target on conflict do nothing`,
+    [eventId, jobId, event, targets],
+  );
+}
+
+/** The stored bytes of an event and how far its delivery got, over all targets that a caller waits for. */
 export async function storedEvent(
   db: Queryable,
   eventId: string,
 ): Promise<{ event: string; state: DeliveryState } | undefined> {
-  const rows = await db.query<{ event: string; state: DeliveryState }>(
+  const rows = await db.query<{ event: string; state: DeliveryState; target: string }>(
     "outbox-stored",
-    `select event, case when delivered_at is not null then 'delivered'
+    `select event, target, case when delivered_at is not null then 'delivered'
                         when parked_at is not null then 'parked' else 'pending' end as state
        from outbox where event_id = $1`,
     [eventId],
   );
   const [first] = rows;
   if (first === undefined) return undefined;
-  const pending = rows.find((row) => row.state === "pending");
-  return pending ?? first;
+  // Who asks by HTTP has nothing to do with NATS.
+  const pending = rows.find((row) => row.state === "pending" && row.target !== "nats");
+  return pending ?? rows.find((row) => row.target !== "nats") ?? first;
 }
 
 /** An event that its target has not taken, as an operator sees it. */

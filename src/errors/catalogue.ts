@@ -184,6 +184,18 @@ export const catalogue = {
     means: "The run is finished and stored, but K_SINK did not take its result in time.",
     fix: "Nothing: the result is sent again until the sink takes it.",
   },
+  nats_unavailable: {
+    status: 503,
+    actor: "later",
+    means: "NATS did not take what was sent to it.",
+    fix: "Nothing: it is sent again; operators: check NATS_URL and the limits of the streams.",
+  },
+  deliveries_exhausted: {
+    status: 422,
+    actor: "us",
+    means: "NATS delivered a message NATS_MAX_DELIVER times and it never became a run.",
+    fix: "See the logs for why it was put off; then send the copy on agent.dead again.",
+  },
   internal: {
     status: 500,
     actor: "us",

@@ -1,11 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AgentError } from "../errors/agent-error.ts";
-import { type Command, readCommand } from "../events/commands.ts";
+import { readCommand } from "../events/commands.ts";
 import type { IncomingEvent } from "../events/incoming.ts";
 import { encodeBinary, type OutgoingEvent } from "../events/outgoing.ts";
 import { parseHttpEvent } from "../events/parse.ts";
-import { newTraceparent, parseTraceparent } from "../observability/traceparent.ts";
-import type { ExecuteSubmission } from "../runs/accept.ts";
+import { asSubmission, dispatch } from "../runs/dispatch.ts";
 import type { Answer, Door } from "../runs/door.ts";
 import { readBody } from "./body.ts";
 import { waitPreferred } from "./prefer.ts";
@@ -65,27 +64,11 @@ async function take(
     await door.workWhileDue(PING_WORK_MS, signal);
     return reply.code(200).send();
   }
-  if (command.kind === "cancel") {
-    const { id: eventId, source } = parsed.event;
-    const { jobId, runId, reason } = command;
-    const cancel = { jobId, runId, reason, caller, event: { source, eventId } };
-    return send(reply, await door.cancel(cancel, waitFor, signal).catch(asUnprocessable));
-  }
-  if (command.kind === "resume") {
-    const { id: eventId, source } = parsed.event;
-    const decided = { jobId: command.jobId, resume: command.resume, caller, event: { source, eventId } };
-    return send(reply, await door.resume(decided, waitFor, signal).catch(asUnprocessable));
-  }
-  const submission = { ...asSubmission(parsed.event, command, header), caller };
-  return send(reply, await door.submit(submission, waitFor, signal));
-}
-
-/** 404 is for the jobs API: a broker would send the event again. */
-function asUnprocessable(error: unknown): never {
-  if (error instanceof AgentError && error.code === "unknown_job") {
-    throw new AgentError("unknown_run", error.message, { cause: error, path: "/data/job_id" });
-  }
-  throw error;
+  const answer = await dispatch(door, {
+    ...{ event: parsed.event, command, traceparent: header, caller },
+    ...{ waitFor, gone: signal },
+  });
+  return send(reply, answer);
 }
 
 async function takeBatch(
@@ -105,28 +88,6 @@ async function takeBatch(
   return reply.code(202).send();
 }
 
-function asSubmission(event: IncomingEvent, command: Command, header: string | undefined): ExecuteSubmission {
-  if (command.kind !== "execute") {
-    throw new AgentError("not_supported", `this version does not take ${command.kind} events`);
-  }
-  return {
-    source: event.source,
-    eventId: event.id,
-    jobId: command.jobId,
-    request: command.request,
-    traceparent: traceOf(event, command.request.trace_id, header),
-  };
-}
-
-/** The event's own context goes before the hop's: it says where the work began. */
-function traceOf(event: IncomingEvent, traceId: string | undefined, header: string | undefined): string {
-  const extension = event.extensions.get("traceparent");
-  for (const candidate of [extension, header]) {
-    if (typeof candidate === "string" && parseTraceparent(candidate) !== undefined) return candidate;
-  }
-  return newTraceparent(traceId);
-}
-
 function send(reply: FastifyReply, answer: Answer): FastifyReply {
   switch (answer.kind) {
     case "stored":
@@ -135,6 +96,7 @@ function send(reply: FastifyReply, answer: Answer): FastifyReply {
         .header("location", `/jobs/${encodeURIComponent(answer.jobId)}`)
         .send();
     case "delivered":
+    case "settled":
       return reply.code(200).send();
     case "reply": {
       const { headers, body } = encodeBinary(JSON.parse(answer.event) as OutgoingEvent); // our own bytes

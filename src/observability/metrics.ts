@@ -97,6 +97,35 @@ const badAgentFiles = gauge(
   "agent_executor_agent_files_bad",
   "Files in AGENTS_DIR that cannot be used as they are.",
 );
+const nats = {
+  messages: new Counter({
+    name: "agent_executor_nats_messages_total",
+    help: "Messages of the NATS door by what became of them: acknowledged, later, dead, exhausted.",
+    labelNames: ["outcome"],
+    registers,
+  }),
+  redelivered: new Counter({
+    name: "agent_executor_nats_redelivered_total",
+    help: "Messages that came to this process and had been delivered before.",
+    registers,
+  }),
+  inHand: gauge("agent_executor_nats_in_hand", "Messages that were pulled and are not acknowledged yet."),
+  paused: new Counter({
+    name: "agent_executor_nats_paused_seconds_total",
+    help: "Time in which nothing was pulled because there was no place to run it.",
+    registers,
+  }),
+  disconnects: new Counter({
+    name: "agent_executor_nats_disconnects_total",
+    help: "Times that the connection to NATS broke.",
+    registers,
+  }),
+  slow: new Counter({
+    name: "agent_executor_nats_slow_consumer_total",
+    help: "Times that messages came faster than they were read.",
+    registers,
+  }),
+};
 for (const status of ["completed", "failed"]) jobs.inc({ status }, 0);
 
 export const runMetrics = {
@@ -143,6 +172,14 @@ export const vaultMetrics = {
   loginFailed: (): void => vaultLogins.inc(),
 };
 export const agentMetrics = { badFiles: (count: number): void => badAgentFiles.set(count) };
+export const natsMetrics = {
+  ended: (outcome: "acknowledged" | "later" | "dead" | "exhausted"): void => nats.messages.inc({ outcome }),
+  redelivered: (): void => nats.redelivered.inc(),
+  inHand: (count: number): void => nats.inHand.set(count),
+  paused: (seconds: number): void => nats.paused.inc(seconds),
+  disconnected: (): void => nats.disconnects.inc(),
+  slow: (): void => nats.slow.inc(),
+};
 
 export const databaseMetrics = {
   connectionFailed: (): void => databaseErrors.inc(),

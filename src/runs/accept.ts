@@ -22,6 +22,8 @@ export type ExecuteSubmission = {
   traceparent: string;
   /** Who sends it, where the door tells callers apart. */
   caller?: Caller | undefined;
+  /** It came by NATS: its results go there too. */
+  toNats?: boolean | undefined;
 };
 
 /** A definition that the operator gave a name, as it is now: the run keeps what it got. */
@@ -94,6 +96,7 @@ export class Acceptor {
       namesAgent: hash === null && request.agent !== undefined,
       mayStart,
       caller: submission.caller,
+      toNats: submission.toNats,
     };
     return { accepted: await acceptRun(db, input, this.limits), request };
   }

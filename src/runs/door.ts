@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Deliverer } from "../delivery/deliverer.ts";
-import { type DeliveryState, storedEvent } from "../delivery/outbox.ts";
+import { alsoDeliverTo, type DeliveryState, storedEvent } from "../delivery/outbox.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import { uuidV7 } from "../events/ids.ts";
 import { outcomeEventId } from "../events/outgoing.ts";
@@ -19,7 +19,11 @@ import { workWhileDue } from "./wake.ts";
 import type { Worker } from "./worker.ts";
 
 /** What the caller wants to wait for. */
-export type WaitFor = { kind: "stored" } | { kind: "outcome"; withinMs?: number };
+export type WaitFor =
+  | { kind: "stored" }
+  | { kind: "outcome"; withinMs?: number }
+  /** Until the run has ended or asks, with its result in the outbox; who takes the result is not waited for. */
+  | { kind: "settled" };
 
 /** What a door answers; refusals are thrown. */
 export type Answer =
@@ -28,7 +32,9 @@ export type Answer =
   /** The result event itself, as structured JSON: there is no other target. */
   | { kind: "reply"; event: string }
   /** The result was handed to its target, or refused by it for good. */
-  | { kind: "delivered" };
+  | { kind: "delivered" }
+  /** The run has ended or asks, and its result is in the outbox. */
+  | { kind: "settled" };
 
 type ToWait = { kind: "wait"; runId: string; jobId: string };
 
@@ -43,6 +49,8 @@ export type DoorOptions = {
   sinkDeadlineMs: number;
   /** How often a run that another process has in hand is looked at. */
   lookEveryMs?: number;
+  /** What else this process has in hand, so that whoever woke it holds on. */
+  alsoAtWork?: () => number;
 };
 
 /** Where events become runs and runs become answers, whatever way they came in. */
@@ -60,12 +68,19 @@ export class Door {
   }
 
   /** `gone` aborts when the caller goes away: that changes nothing but the wait. */
-  async submit(submission: ExecuteSubmission, waitFor: WaitFor, gone: AbortSignal): Promise<Answer> {
-    if (waitFor.kind === "stored") return await this.#store(submission, undefined);
+  async submit(
+    submission: ExecuteSubmission,
+    waitFor: WaitFor,
+    gone: AbortSignal,
+    /** Called once the event is stored, while its outcome is still to come. */
+    isStored: () => void = () => undefined,
+  ): Promise<Answer> {
+    if (waitFor.kind === "stored") return await this.#store(submission, undefined, waitFor);
     const place = this.#options.waiters.take(submission);
     if (place === undefined) throw inProgress();
     try {
-      const stored = await this.#store(submission, place);
+      const stored = await this.#store(submission, place, waitFor);
+      isStored();
       return stored.kind === "wait" ? await this.#await(stored, place, waitFor, gone) : stored;
     } finally {
       place.leave();
@@ -73,9 +88,13 @@ export class Door {
   }
 
   /** Stores the event and starts its run if there is room; says whether there is an outcome to wait for. */
-  async #store(submission: ExecuteSubmission, place: undefined): Promise<Answer>;
-  async #store(submission: ExecuteSubmission, place: Place): Promise<Answer | ToWait>;
-  async #store(submission: ExecuteSubmission, place: Place | undefined): Promise<Answer | ToWait> {
+  async #store(submission: ExecuteSubmission, place: undefined, waitFor: WaitFor): Promise<Answer>;
+  async #store(submission: ExecuteSubmission, place: Place, waitFor: WaitFor): Promise<Answer | ToWait>;
+  async #store(
+    submission: ExecuteSubmission,
+    place: Place | undefined,
+    waitFor: WaitFor,
+  ): Promise<Answer | ToWait> {
     const { db, acceptor, worker } = this.#options;
     const reserved = worker.reserve();
     try {
@@ -83,7 +102,11 @@ export class Door {
       const { runId, jobId, status, isNew } = accepted;
       crashPoint("accept: stored, not started");
       const isOver = FINAL.has(status) || status === "waiting";
-      if (!isNew && isOver) return await this.#storedAnswer(accepted);
+      if (!isNew && isOver) {
+        // It ended before it was known that its results go there as well.
+        if (submission.toNats) await alsoDeliverTo(db, outcomeIdOf(accepted), "nats");
+        return await this.#storedAnswer(accepted, waitFor);
+      }
       if (!isNew && place === undefined) throw inProgress();
       place?.bind(runId);
       if (isNew && status === "running") {
@@ -126,7 +149,7 @@ export class Door {
       if (kind === "open" || kind === "nothing") return { kind: "delivered" };
       if (decided.byGuest) return { kind: "stored", jobId: request.jobId };
       if (kind === "copy" && (FINAL.has(status) || status === "waiting"))
-        return await this.#storedAnswer(decided);
+        return await this.#storedAnswer(decided, waitFor);
       if (place === undefined) return { kind: "stored", jobId: request.jobId };
       return await this.#await({ kind: "wait", runId, jobId: request.jobId }, place, waitFor, gone);
     } finally {
@@ -176,7 +199,8 @@ export class Door {
       worker.wake();
       deliverer?.wake();
     };
-    const atWork = () => worker.activeRuns + (deliverer?.underWay ?? 0);
+    const { alsoAtWork = () => 0 } = this.#options;
+    const atWork = () => worker.activeRuns + (deliverer?.underWay ?? 0) + alsoAtWork();
     await workWhileDue({ db, wake, atWork, withinMs, gone });
   }
 
@@ -201,7 +225,8 @@ export class Door {
       if (this.#stopping.signal.aborted && result === "over") throw stopping();
       if (result === "over") return { kind: "stored", jobId };
       if (result.kind === "postponed") throw result.error;
-      if (result.kind === "elsewhere") return await this.#storedAnswer({ runId, ...result });
+      if (result.kind === "elsewhere") return await this.#storedAnswer({ runId, ...result }, waitFor);
+      if (waitFor.kind === "settled") return { kind: "settled" };
       return await this.#answerSettled(result.settled);
     } finally {
       clearTimeout(timer);
@@ -233,13 +258,10 @@ export class Door {
     return delivered(await deliverer.whenDone(settled.eventId, sinkDeadlineMs));
   }
 
-  async #storedAnswer(run: { runId: string; status: RunStatus; waitNo: number }): Promise<Answer> {
+  async #storedAnswer(run: StoredOutcome, waitFor: WaitFor): Promise<Answer> {
+    if (waitFor.kind === "settled") return { kind: "settled" }; // one statement ends a run and fills the outbox
     const { db, deliverer, sinkDeadlineMs, lookEveryMs = 300 } = this.#options;
-    const eventId = outcomeEventId(
-      run.runId,
-      run.status === "waiting" ? "interrupted" : finalKind(run.status),
-      run.waitNo,
-    );
+    const eventId = outcomeIdOf(run);
     const until = performance.now() + sinkDeadlineMs;
     for (;;) {
       const stored = await storedEvent(db, eventId);
@@ -281,6 +303,12 @@ function delivered(state: DeliveryState): Answer {
   throw new AgentError("sink_unavailable", "the result is stored; the sink has not taken it yet", {
     retryAfterSeconds: 10,
   });
+}
+
+type StoredOutcome = { runId: string; status: RunStatus; waitNo: number };
+
+function outcomeIdOf({ runId, status, waitNo }: StoredOutcome): string {
+  return outcomeEventId(runId, status === "waiting" ? "interrupted" : finalKind(status), waitNo);
 }
 
 function finalKind(status: RunStatus): "completed" | "failed" | "cancelled" {

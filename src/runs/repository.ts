@@ -17,6 +17,8 @@ export type AcceptInput = {
   namesAgent: boolean;
   mayStart: boolean;
   caller?: Caller | undefined;
+  /** It came by NATS: its results go there too. */
+  toNats?: boolean | undefined;
 };
 
 export type Accepted = {
@@ -51,9 +53,12 @@ const ACCEPT = `
   select ${ACCEPTED_COLUMNS}
     from accept_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`;
 
+const ACCEPT_FROM_NATS = ACCEPT.replace("$16)", "$16, true)");
+
 export async function acceptRun(db: Queryable, input: AcceptInput, limits: AcceptLimits): Promise<Accepted> {
+  const [name, text] = input.toNats ? ["accept-run-nats", ACCEPT_FROM_NATS] : ["accept-run", ACCEPT];
   try {
-    const [row] = await db.query<Accepted>("accept-run", ACCEPT, [
+    const [row] = await db.query<Accepted>(name, text, [
       input.source,
       input.eventId,
       input.runId,
@@ -76,6 +81,19 @@ export async function acceptRun(db: Queryable, input: AcceptInput, limits: Accep
   } catch (error) {
     throw refusal(error);
   }
+}
+
+/** Whether an event was taken before, by whatever door. */
+export async function isEventKnown(
+  db: Queryable,
+  { source, id }: { source: string; id: string },
+): Promise<boolean> {
+  const rows = await db.query(
+    "event-known",
+    "select 1 from events where source = $1 and event_id = $2 and run_id is not null",
+    [source, id],
+  );
+  return rows.length > 0;
 }
 
 function refusal(error: unknown): unknown {

@@ -44,6 +44,14 @@ const LEFTOVERS: readonly (readonly [name: string, text: string])[] = [
         limit 1000)`,
   ],
   [
+    // Number 0: of events that became no run. They may bear the id of a job that is there, or of none.
+    "loose",
+    `delete from outbox where (event_id, target) in (
+       select event_id, target from outbox
+        where job_event_no = 0 and coalesce(delivered_at, parked_at) < now() - make_interval(days => $1)
+        limit 1000)`,
+  ],
+  [
     "unbound",
     `delete from events where (source, event_id) in (
        select source, event_id from events

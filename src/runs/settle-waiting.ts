@@ -8,7 +8,7 @@ import { childOf, parseTraceparent } from "../observability/traceparent.ts";
 import type { Queryable } from "../postgres/database.ts";
 import { cancelledOutcome } from "./cancel.ts";
 import type { ClaimedRun, Usage } from "./run.ts";
-import { type Sender, type Settled, settleRun } from "./settle.ts";
+import { type Sender, type Settled, settleRun, targetsOf } from "./settle.ts";
 
 /** A run whose graph asks: it lets go of its worker until it is answered. */
 export type Interrupted = { kind: "interrupted"; questions: readonly PendingQuestion[]; usage: Usage };
@@ -23,7 +23,7 @@ const WAIT = `
        set status = 'waiting', wait_no = wait_no + 1, outcome = $3, usage = $4,
            leased_by = null, leased_until = null, failures = 0
      where run_id = $1 and attempt = $2 and status = 'running' and cancel_requested_at is null
-    returning run_id, job_id, wait_no),
+    returning run_id, job_id, wait_no, to_nats),
   job as (
     update jobs set last_event_no = last_event_no + 1 from settled where jobs.job_id = settled.job_id
     returning jobs.job_id, jobs.last_event_no),
@@ -38,13 +38,14 @@ const WAIT = `
   others as (
     select exists (select 1 from outbox o join job on o.job_id = job.job_id
                     where o.delivered_at is null and o.parked_at is null) as pending),
+  ${targetsOf("$7")},
   sent as (
     insert into outbox (event_id, target, job_id, job_event_no, event, next_attempt_at, delivered_at)
-    select $5, target, job.job_id, job.last_event_no, $6,
+    select $5, target.name, job.job_id, job.last_event_no, $6,
            case when others.pending then now() else now() + make_interval(secs => $8) end,
-           case when target = 'reply' then now() end
-      from job, others, unnest($7::text[]) as target)
-  select others.pending as "behindOthers" from job, others`;
+           case when target.name = 'reply' then now() end
+      from job, others, target)
+  select others.pending as "behindOthers", (select to_nats from settled) as "toNats" from job, others`;
 
 /** Stores the questions and the event that tells of them; the run waits from here on. */
 export async function settleWaiting(
@@ -68,14 +69,14 @@ export async function settleWaiting(
   });
   const event = { ...whole, data: redactJson(whole.data) };
   const bytes = encodeStructured(event);
-  const [row] = await db.query<{ behindOthers: boolean }>("settle-waiting", WAIT, [
+  const [row] = await db.query<{ behindOthers: boolean; toNats: boolean }>("settle-waiting", WAIT, [
     run.runId,
     run.attempt,
     JSON.stringify(event.data),
     JSON.stringify(usage),
     event.id,
     bytes,
-    sender.targets.length > 0 ? sender.targets : ["reply"],
+    sender.targets,
     sender.firstAttemptSeconds,
     asked.map(({ shown }) => shown.interrupt_id),
     questions.map(({ graphId }) => graphId),

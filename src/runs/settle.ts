@@ -29,7 +29,15 @@ export type Settled = {
   /** Whether earlier events of the job still wait for their delivery: this one must not pass them. */
   behindOthers: boolean;
   jobHasQueued: boolean;
+  /** One of its targets is NATS. */
+  toNats: boolean;
 };
+
+/** Where the event of a run goes: to the targets of all, to NATS if it came from there, else to the caller. */
+export const targetsOf = (ofAll: string) => `target as (
+    select unnest(${ofAll}::text[]) as name
+    union all select 'nats' from settled where to_nats
+    union all select 'reply' from settled where not to_nats and cardinality(${ofAll}::text[]) = 0)`;
 
 /**
  * Outcome, head of the job and outbox in one statement: no result without its event. An event behind
@@ -41,7 +49,7 @@ const SETTLE = `
     update runs
        set status = $3, outcome = $4, usage = $5, settled_at = now(), leased_by = null, leased_until = null
      where run_id = $1 and attempt = $2 and status = any($11::text[])
-    returning job_id),
+    returning job_id, to_nats),
   job as (
     update jobs
        set last_event_no = last_event_no + 1, head_checkpoint_id = coalesce($6, head_checkpoint_id)
@@ -50,13 +58,14 @@ const SETTLE = `
   others as (
     select exists (select 1 from outbox o join job on o.job_id = job.job_id
                     where o.delivered_at is null and o.parked_at is null) as pending),
+  ${targetsOf("$9")},
   sent as (
     insert into outbox (event_id, target, job_id, job_event_no, event, next_attempt_at, delivered_at)
-    select $7, target, job.job_id, job.last_event_no, $8,
+    select $7, target.name, job.job_id, job.last_event_no, $8,
            case when others.pending then now() else now() + make_interval(secs => $10) end,
-           case when target = 'reply' then now() end
-      from job, others, unnest($9::text[]) as target)
-  select others.pending as "behindOthers",
+           case when target.name = 'reply' then now() end
+      from job, others, target)
+  select others.pending as "behindOthers", (select to_nats from settled) as "toNats",
          exists (select 1 from runs r where r.job_id = job.job_id and r.status = 'queued') as "jobHasQueued"
     from job, others`;
 
@@ -88,19 +97,23 @@ export async function settleRun(
   });
   const event = { ...whole, data: redactJson(whole.data) };
   const bytes = encodeStructured(event);
-  const [row] = await db.query<{ behindOthers: boolean; jobHasQueued: boolean }>("settle-run", SETTLE, [
-    run.runId,
-    run.attempt,
-    outcome.kind,
-    JSON.stringify(event.data), // the event's copy: whatever a graph returned, this much of it is JSON
-    JSON.stringify(outcome.usage),
-    outcome.headCheckpointId ?? null,
-    event.id,
-    bytes,
-    sender.targets.length > 0 ? sender.targets : ["reply"],
-    sender.firstAttemptSeconds,
-    from,
-  ]);
+  const [row] = await db.query<Pick<Settled, "behindOthers" | "jobHasQueued" | "toNats">>(
+    "settle-run",
+    SETTLE,
+    [
+      run.runId,
+      run.attempt,
+      outcome.kind,
+      JSON.stringify(event.data), // the event's copy: whatever a graph returned, this much of it is JSON
+      JSON.stringify(outcome.usage),
+      outcome.headCheckpointId ?? null,
+      event.id,
+      bytes,
+      sender.targets,
+      sender.firstAttemptSeconds,
+      from,
+    ],
+  );
   if (row === undefined) throw new AgentError("lease_lost", "another process has taken this run over");
   const { runId, jobId, attempt } = run;
   const { id: eventId, data } = event;

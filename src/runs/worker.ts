@@ -41,6 +41,8 @@ export class Worker {
   #reserved = 0;
   /** Some run was queued because there was no place here. */
   #turnedAway = false;
+  /** It is being looked for runs that wait. */
+  #isClaiming = false;
   #stopping = false;
 
   constructor(options: WorkerOptions) {
@@ -53,7 +55,10 @@ export class Worker {
       log.warn({ err: error }, "cancel requests could not be read"),
     );
     this.#loop = new Poller(
-      () => this.#claim(),
+      () =>
+        this.#claim().finally(() => {
+          this.#isClaiming = false;
+        }),
       (error) => log.warn({ err: error }, "no runs could be claimed"),
       1000,
     );
@@ -86,6 +91,7 @@ export class Worker {
         // A place is free. Asking who waits for it is a query, so only when someone may.
         if (!this.#turnedAway) return;
         this.#turnedAway = false;
+        this.#isClaiming = true;
         this.#loop.wake();
       });
     this.#active.set(run.runId, work);
@@ -110,6 +116,14 @@ export class Worker {
 
   get activeRuns(): number {
     return this.#active.size;
+  }
+
+  /**
+   * Places for work that is to be fetched: none while runs that are stored may wait for one, such as those
+   * of a process that died. They are older than whatever is fetched.
+   */
+  get sparePlaces(): number {
+    return this.#turnedAway || this.#isClaiming ? 0 : this.#freePlaces();
   }
 
   wake(): void {

@@ -3,10 +3,8 @@ import type { Config } from "../config.ts";
 import { createLogger } from "../observability/logger.ts";
 import { readJwtFile, vaultTrust, whatToRead } from "./secrets.ts";
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 /** One check for each dependency that is configured; nothing is opened before it is looked at. */
-export function checksOf(config: Config, env: Env): Check[] {
+export function checksOf(config: Config): Check[] {
   return [
     { name: "configuration", look: async () => `${config.profile} profile`, fix: "" },
     postgresCheck(config),
@@ -14,7 +12,7 @@ export function checksOf(config: Config, env: Env): Check[] {
     ...oidcChecks(config),
     ...vaultChecks(config),
     ...redisChecks(config),
-    ...natsChecks(env),
+    ...natsChecks(config),
     ...modelChecks(config),
   ];
 }
@@ -94,13 +92,15 @@ function redisChecks({ redis }: Config): Check[] {
   return [{ name: "redis", look, fix }];
 }
 
-function natsChecks({ NATS_URL: url }: Env): Check[] {
-  if (!url) return [];
+function natsChecks({ nats }: Config): Check[] {
+  if (nats === undefined) return [];
   const look = async () => {
-    const { greetNats } = await import("../cli/probes.ts");
-    return await greetNats(url);
+    const { lookAtNats } = await import("../nats/look.ts");
+    return await lookAtNats(nats);
   };
-  return [{ name: "nats", look, fix: "check NATS_URL" }];
+  const fix =
+    "check NATS_URL, NATS_CREDS_FILE and NATS_CA_FILE, that the server runs with -js, and docs/nats.md";
+  return [{ name: "nats", look, fix }];
 }
 
 const PROVIDERS = { openai: "https://api.openai.com", anthropic: "https://api.anthropic.com" } as const;

@@ -23,8 +23,10 @@ export async function readiness(config: Config, state: ServiceState): Promise<Re
     ...(usesRedis ? [] : ["redis"]),
     ...(config.postgres.kind === "embedded" ? ["postgres"] : []),
   ];
+  // Told, and no more: while NATS is away the HTTP door goes on, and so do the runs.
+  const nats = config.nats && { nats: state.connected?.isNatsUp?.() ?? false };
   const ready = postgres && vault && (config.readyStrict ? redis.isUp : redis.wasUp);
-  return { ready, services: { vault, postgres, redis: redis.isUp }, embedded };
+  return { ready, services: { vault, postgres, redis: redis.isUp, ...nats }, embedded };
 }
 
 /** The figures of the outbox are those of the database; when it is away they stay as they were. */

@@ -16,6 +16,7 @@ import type { FrameLog } from "../streaming/frame-log.ts";
 import { openDatabase } from "./database.ts";
 import { openDeliverer } from "./delivery.ts";
 import { openNamedAgents } from "./named-agents.ts";
+import { openNats } from "./nats.ts";
 import { modelSettings } from "./secrets.ts";
 import type { Streams } from "./streams.ts";
 
@@ -38,7 +39,14 @@ export type ServiceState = {
 };
 
 /** What there is once Postgres has answered. */
-export type Connected = { db: Database; door: Door; frames: FrameLog; stopRuns: () => Promise<void> };
+export type Connected = {
+  db: Database;
+  door: Door;
+  frames: FrameLog;
+  stopRuns: () => Promise<void>;
+  /** Undefined where no NATS is configured. */
+  isNatsUp: (() => boolean) | undefined;
+};
 
 /** Tries until Postgres is there: a pod that starts before its database must not crash in a loop. */
 export async function connectUntilDone(
@@ -87,12 +95,13 @@ async function openRuns(
   const waiters = new Waiters();
   const deliverer =
     sink && lifetime.own(await openDeliverer(sink, settings.sinkCa, db, log), (each) => each.stop());
+  const nats = config.nats && (await openNats(config.nats, config, db, log, lifetime));
   const sender = {
     prefix: events.typePrefix,
     source: events.source,
     overrides: settings.overrides,
     targets: deliverer ? ["sink"] : [],
-    firstAttemptSeconds: 2 * (sink?.timeoutSeconds ?? 0),
+    firstAttemptSeconds: 2 * (sink?.timeoutSeconds ?? (nats ? NATS_ATTEMPT_SECONDS : 0)),
   };
   const worker = new Worker({
     db,
@@ -109,7 +118,10 @@ async function openRuns(
     maxAttempts: runs.maxAttempts,
     sender,
     waiters,
-    deliver: (settled) => deliverer?.deliverSettled(settled),
+    deliver: (settled) => {
+      deliverer?.deliverSettled(settled);
+      if (settled.toNats) nats?.deliverer.deliverSettled(settled);
+    },
     log: log.child({ component: "runs" }),
   });
   const named = await openNamedAgents(config.agents.dir, log, lifetime);
@@ -123,13 +135,18 @@ async function openRuns(
     (reference) => named?.find(reference),
   );
   const sinkDeadlineMs = (sink?.deadlineSeconds ?? 0) * 1000;
-  const door = new Door({ db, acceptor, worker, waiters, sender, deliverer, sinkDeadlineMs });
+  const door = new Door({
+    ...{ db, acceptor, worker, waiters, sender, deliverer, sinkDeadlineMs },
+    alsoAtWork: () => nats?.atWork() ?? 0,
+  });
+  await nats?.take({ door, worker, sender });
   lifetime.own(await openRetention(config, db, log), (each) => each.stop());
   const stopRuns = async () => {
+    await nats?.stopPulling();
     await worker.stop(config.shutdownGraceSeconds * 1000);
     door.stopWaiting();
   };
-  return { db, door, frames: settings.streams.frames, stopRuns };
+  return { db, door, frames: settings.streams.frames, stopRuns, isNatsUp: nats?.isUp };
 }
 
 async function openToolbox(
@@ -162,4 +179,6 @@ async function openRetention({ retentionDays: days }: Config, db: Database, log:
   return new Poller(look, report, RETENTION_EVERY_MS);
 }
 
+/** Longer than one attempt to publish, as twice the time-out is for a sink. */
+const NATS_ATTEMPT_SECONDS = 5;
 const RETENTION_EVERY_MS = 60_000;

@@ -12,6 +12,7 @@ import { scenario as t15 } from "./t15-version-skew.ts";
 import { scenario as t17 } from "./t17-cancel.ts";
 import { scenario as t19 } from "./t19-model.ts";
 import { scenario as t20 } from "./t20-poison.ts";
+import { scenario as t21 } from "./t21-nats.ts";
 
 /** In the order in which they are played. */
 export const scenarios: readonly Scenario[] = [
@@ -28,4 +29,5 @@ export const scenarios: readonly Scenario[] = [
   t17,
   t19,
   t20,
+  t21,
 ];

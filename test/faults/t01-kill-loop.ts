@@ -76,7 +76,7 @@ async function killAtRandom(
 }
 
 /** Asks, whenever a call comes that came before, whether that one was committed: then it must not come again. */
-function auditTools(tools: ToolServer, database: TestDatabase) {
+export function auditTools(tools: ToolServer, database: TestDatabase) {
   const db = serverPort(database, 2);
   let violations = 0;
   tools.beforeRepeat(async (key) => {

@@ -38,6 +38,10 @@ function scaledObjectProblems({ spec }: IScaledObject, bundle: Bundle): string[]
       given["consumer"] === setting(container, "NATS_CONSUMER_GROUP"),
       "ScaledObject: another consumer",
     ),
+    ...check(
+      setting(container, "NATS_ACK") === "outcome",
+      "ScaledObject: the lag counts runs at work only with NATS_ACK=outcome",
+    ),
     ...names.filter((name) => !PARAMETERS.has(name)).map((name) => `ScaledObject: KEDA knows no ${name}`),
     ...check(
       names.includes("account") && names.includes("natsServerMonitoringEndpoint"),

@@ -1,12 +1,12 @@
 import type { IContainer, IPodSpec, IVolume } from "kubernetes-models/v1";
 import packageFile from "../../package.json" with { type: "json" };
-import { reserved, variables } from "../../src/config/variables.ts";
+import { variables } from "../../src/config/variables.ts";
 import { readConfig } from "../../src/config.ts";
 import { openApiDocument } from "../../src/http/openapi.ts";
 
 /** Knative sets these itself, and refuses a manifest that does. */
 const KNATIVES = /^(PORT|K_\w+)$/;
-const ours = new Set([...variables.map(({ name }) => name), ...reserved]);
+const ours = new Set([...variables.map(({ name }) => name)]);
 const paths = Object.keys(openApiDocument()["paths"] as object); // OpenAPI has them under this name
 
 /** What must hold for a pod that runs the service, wherever it runs; one line for each thing that does not. */

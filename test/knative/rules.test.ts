@@ -149,6 +149,11 @@ describe("the manifests for KEDA", () => {
       /another consumer/,
     ],
     ["another stream", set("ScaledObject", "spec/triggers/0/metadata/stream", "JOBS"), /another stream/],
+    [
+      "a lag without what is at work",
+      set("Deployment", `${CONTAINER}/env/7/value`, "stored"),
+      /only with NATS_ACK=outcome/,
+    ],
     ["a parameter KEDA ignores", set("ScaledObject", "spec/triggers/0/metadata/lag", "5"), /knows no lag/],
     [
       "a Knative service as target",
