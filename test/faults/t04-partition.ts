@@ -64,6 +64,7 @@ export async function fromPostgres(
   const watched = watchEnds(workers);
   const audit = startAudit(database);
   const refused: string[] = [];
+  const isOver = false;
   let slowest = 0;
   for (let round = 0; round < rounds; round++) await play();
   const [last] = longOnes(1);
@@ -101,7 +102,11 @@ export async function fromPostgres(
 
   async function send(event: ExecuteEvent, urls: string[], first = 0): Promise<void> {
     const sentAt = performance.now();
-    const sent = sendLikeBroker(event, () => urls, { first, prefer, forMs: 30_000 }).catch(() => undefined);
+    const doors = () => {
+      if (isOver) throw new Error("nobody sends any more");
+      return urls;
+    };
+    const sent = sendLikeBroker(event, doors, { first, prefer, forMs: 30_000 }).catch(() => undefined);
     const answer = await Promise.race([sent, delay(30_000, undefined, { ref: false })]);
     slowest = Math.max(slowest, performance.now() - sentAt);
     if (answer === undefined) refused.push(event.id);
