@@ -81,6 +81,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
     },
     tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
     retentionDays: given.RETENTION_DAYS,
+    eventLog: eventLogLevels(given),
     runs: {
       maxConcurrent: given.MAX_CONCURRENT_RUNS,
       maxQueued: given.MAX_QUEUED_RUNS,
@@ -95,6 +96,12 @@ function arrange(given: Given, production: boolean, found: Findings) {
       },
     },
   };
+}
+
+/** As the database reads them; undefined where all is as usual. */
+function eventLogLevels({ EVENT_LOG_LEVEL: all, EVENT_LOG_LEVELS: some }: Given): string | undefined {
+  if (all === "standard" && some.length === 0) return undefined;
+  return [...some.map((each) => `;${each.toLowerCase()}`), `;=${all}`].join("");
 }
 
 /** Both or neither. */

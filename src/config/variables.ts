@@ -38,6 +38,11 @@ const NOT_PUBLIC = {
   expects: "a host, host:port, address or CIDR",
 };
 const SUBJECT = { pattern: "^[^\\x00-\\x1f]+$", expects: "the `sub` of a token" };
+const LOG_LEVELS = ["off", "standard", "verbose"] as const;
+const LOG_LEVEL_OF = {
+  pattern: "^(run|decision|result|job)(\\.[a-z_]+)?=([oO][fF]{2}|standard|STANDARD|verbose|VERBOSE)$",
+  expects: "`type=level`, the type as in docs/operations.md or what stands before its dot",
+};
 const NO_SPACES = { pattern: "^\\S+$", expects: "text without spaces" };
 
 const service = {
@@ -127,6 +132,8 @@ const runs = {
 };
 const retention = {
   RETENTION_DAYS: integer(7, 1, 3650, "Days that a finished job, and the knowledge of its events, is kept."),
+  EVENT_LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: "standard", description: "What the event log keeps." }),
+  EVENT_LOG_LEVELS: list("Other levels for some types: `result=off,run.settled=verbose`.", LOG_LEVEL_OF),
 };
 const platform = {
   K_SERVICE: text("Knative service; its presence means production."),
