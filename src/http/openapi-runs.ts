@@ -82,7 +82,8 @@ export function runPaths({ jobId, run, refusals }: Parts): Json {
     },
     "/jobs/{job_id}/trace": {
       get: {
-        summary: "All that is known of a job as a tree: events, attempts, steps, tools, decisions, deliveries",
+        summary:
+          "All that is known of a job as a tree: events, attempts, steps, tools, decisions, deliveries",
         parameters: [jobId],
         responses: { 200: { description: "The tree.", content: json(trace) }, ...refusals(...common) },
       },
@@ -121,7 +122,12 @@ const trace: Json = {
       seq: { type: "integer" },
       status: { type: "string" },
       usage: orNull({ type: "object" }),
-      events: list({ kind: { type: "string" }, source: { type: "string" }, event_id: { type: "string" }, at: timestamp }),
+      events: list({
+        kind: { type: "string" },
+        source: { type: "string" },
+        event_id: { type: "string" },
+        at: timestamp,
+      }),
       attempts: list({
         attempt: { type: "integer" },
         worker: orNull({ type: "string" }),
@@ -129,11 +135,19 @@ const trace: Json = {
         ended_at: orNull(timestamp),
         end: orNull({ type: "string", description: "settled, waiting, postponed or taken over." }),
         steps: { type: "array", items: step },
-        tools: list({ tool: orNull({ type: "string" }), state: { type: "string", enum: ["intent", "done"] } }),
+        tools: list({
+          tool: orNull({ type: "string" }),
+          state: { type: "string", enum: ["intent", "done"] },
+        }),
       }),
       decisions: list({ interrupt_id: { type: "string" }, decision: orNull({ type: "string" }) }),
       deliveries: list({ event_id: { type: "string" }, target: { type: "string" } }),
-      log: list({ at: timestamp, type: { type: "string" }, who: { type: "string" }, details: { type: "object" } }),
+      log: list({
+        at: timestamp,
+        type: { type: "string" },
+        who: { type: "string" },
+        details: { type: "object" },
+      }),
     }),
   },
 };

@@ -173,7 +173,15 @@ function attemptsOf(
   const at = (attempt: number) => {
     const known = found.get(attempt);
     if (known !== undefined) return known;
-    const fresh: TracedAttempt = { attempt, worker: null, began_at: null, ended_at: null, end: null, steps: [], tools: [] };
+    const fresh: TracedAttempt = {
+      attempt,
+      worker: null,
+      began_at: null,
+      ended_at: null,
+      end: null,
+      steps: [],
+      tools: [],
+    };
     found.set(attempt, fresh);
     return fresh;
   };
@@ -182,13 +190,15 @@ function attemptsOf(
     if (begins) {
       const attempt = Number(details["attempt"] ?? 1);
       const before = found.get(attempt - 1);
-      if (before !== undefined && before.end === null) Object.assign(before, { end: "taken over", ended_at: moment });
+      if (before !== undefined && before.end === null)
+        Object.assign(before, { end: "taken over", ended_at: moment });
       const worker = String(details["worker"] ?? who.replace(/^worker:/, ""));
       Object.assign(at(attempt), { worker, began_at: moment });
     }
     const end = ENDS[type];
     const last = [...found.values()].at(-1);
-    if (end !== undefined && last !== undefined && last.end === null) Object.assign(last, { end, ended_at: moment });
+    if (end !== undefined && last !== undefined && last.end === null)
+      Object.assign(last, { end, ended_at: moment });
   }
   for (const step of steps) at(step.attempt).steps.push(step);
   const attempts = [...found.values()].toSorted((a, b) => a.attempt - b.attempt);
@@ -199,6 +209,8 @@ function attemptsOf(
 /** A call belongs to the attempt that was at work when it began. */
 function inWhichIt(attempts: readonly TracedAttempt[], tool: TracedTool): TracedAttempt | undefined {
   const moment = new Date(tool.began_at ?? tool.ended_at ?? 0).getTime();
-  const begun = attempts.filter(({ began_at }) => began_at !== null && new Date(began_at).getTime() <= moment);
+  const begun = attempts.filter(
+    ({ began_at }) => began_at !== null && new Date(began_at).getTime() <= moment,
+  );
   return begun.at(-1) ?? attempts[0];
 }

@@ -21,8 +21,22 @@ import { type Sink, startSink } from "../support/sink.ts";
 import { until } from "../support/wait.ts";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-const usage = { input_tokens: 1, output_tokens: 2, total_tokens: 3, model_calls: 1, tool_calls: 0, steps: 1, seconds: 0 };
-const sender = { prefix: "p", source: "s", overrides: new Map<string, string>(), targets: [], firstAttemptSeconds: 0 };
+const usage = {
+  input_tokens: 1,
+  output_tokens: 2,
+  total_tokens: 3,
+  model_calls: 1,
+  tool_calls: 0,
+  steps: 1,
+  seconds: 0,
+};
+const sender = {
+  prefix: "p",
+  source: "s",
+  overrides: new Map<string, string>(),
+  targets: [],
+  firstAttemptSeconds: 0,
+};
 const limits = { worker: "w1", leaseSeconds: 30, maxQueued: 1000, maxQueuedOfJob: 100 };
 
 type Entry = { type: string; who: string; digest: string | null; details: string; payload: string | null };
@@ -32,7 +46,12 @@ const places = [
     name: "a Postgres server",
     open: async (eventLog?: string) => {
       const at = await freshDatabase();
-      const rest = { schema: "agent_executor", poolSize: 4, lockHoldMs: 10_000, onConnectionError: () => undefined };
+      const rest = {
+        schema: "agent_executor",
+        poolSize: 4,
+        lockHoldMs: 10_000,
+        onConnectionError: () => undefined,
+      };
       const db = openServer({ ...at, password: at.password, ...rest, eventLog });
       const close = async () => {
         await db.close();
@@ -85,7 +104,12 @@ describe.each(places)("the event log on $name", ({ open }) => {
 
   it("says who, what and when, with the digest of what it was about, in the run's own statements", async () => {
     const run = await aRun(db, { input: "hi" }, "alice");
-    await settleRun(db, run, { kind: "completed", data: { result: { output: "x\u0000y" }, usage }, usage }, sender);
+    await settleRun(
+      db,
+      run,
+      { kind: "completed", data: { result: { output: "x\u0000y" }, usage }, usage },
+      sender,
+    );
 
     const entries = await entriesOf(db, run.jobId);
 
@@ -94,7 +118,10 @@ describe.each(places)("the event log on $name", ({ open }) => {
       ["run.settled", "worker:w1"],
     ]);
     expect(entries[0]?.digest).toBe(sha256('{"input":"hi"}'));
-    expect(JSON.parse(entries[1]?.details ?? "")).toMatchObject({ status: "completed", usage: { total_tokens: 3 } });
+    expect(JSON.parse(entries[1]?.details ?? "")).toMatchObject({
+      status: "completed",
+      usage: { total_tokens: 3 },
+    });
     expect(entries.map(({ payload }) => payload)).toEqual([null, null]);
   });
 
@@ -112,7 +139,9 @@ describe.each(places)("the event log on $name", ({ open }) => {
 
   it("says from whom a run was taken over", async () => {
     const run = await aRun(db);
-    await db.query("expire", "update runs set leased_until = now() - interval '1 minute' where run_id = $1", [run.runId]);
+    await db.query("expire", "update runs set leased_until = now() - interval '1 minute' where run_id = $1", [
+      run.runId,
+    ]);
 
     await claimRuns(db, "w2", 30, 10, true);
 
@@ -131,11 +160,14 @@ describe.each(places)("the event log on $name", ({ open }) => {
       "update jobs set created_at = now() - interval '9 days' where job_id = $1",
       "update runs set settled_at = now() - interval '9 days' where job_id = $1",
       "update outbox set delivered_at = now() - interval '9 days' where job_id = $1",
-    ]) await db.query(text.slice(0, 20), text, [run.jobId]);
+    ])
+      await db.query(text.slice(0, 20), text, [run.jobId]);
 
     await deleteExpired({ db, days: 7 });
 
-    expect((await entriesOf(db, run.jobId)).map(({ type, who }) => [type, who])).toEqual([["job.deleted", "retention"]]);
+    expect((await entriesOf(db, run.jobId)).map(({ type, who }) => [type, who])).toEqual([
+      ["job.deleted", "retention"],
+    ]);
     expect(await deleteExpired({ db, days: 7 })).toBe(0);
     expect(await entriesOf(db, run.jobId)).toHaveLength(1); // it is young itself
   });
@@ -144,7 +176,11 @@ describe.each(places)("the event log on $name", ({ open }) => {
 describe.each(places)("levels of the event log on $name", ({ open }) => {
   it("are by type, then by what stands before its dot, then for all; verbose shows the start, without secrets", async () => {
     const { db, close } = await open(";run.accepted=verbose;run=off;=standard");
-    const secrets = { api_key: "sk-1234567890abcdef", nested: '{"password":"hunter2"}', header: "Bearer abcdefghijkl" };
+    const secrets = {
+      api_key: "sk-1234567890abcdef",
+      nested: '{"password":"hunter2"}',
+      header: "Bearer abcdefghijkl",
+    };
     const run = await aRun(db, { input: "x".repeat(3000), ...secrets });
     await settleRun(db, run, { kind: "failed", data: { error: { code: "internal" } }, usage }, sender);
     const leaky = await aRun(db, secrets);
@@ -202,7 +238,10 @@ describe("the trace of a job", () => {
 
     expect(run.status).toBe("completed");
     expect(run.events.map(({ kind }) => kind)).toEqual(["execute", "resume"]);
-    expect(run.attempts.map(({ attempt, end }) => [attempt, end])).toEqual([[1, "waiting"], [2, "settled"]]);
+    expect(run.attempts.map(({ attempt, end }) => [attempt, end])).toEqual([
+      [1, "waiting"],
+      [2, "settled"],
+    ]);
     expect(run.attempts.every(({ worker, steps }) => worker !== null && steps.length > 0)).toBe(true);
     expect(run.attempts[1]?.tools).toMatchObject([{ tool: "pay", state: "done" }]);
     expect(run.decisions).toMatchObject([{ tool: "pay", decision: "approve", decided_by: "bob" }]);
@@ -210,7 +249,9 @@ describe("the trace of a job", () => {
     expect(run.log.map(({ type }) => type).filter((type) => !type.startsWith("result"))).toEqual([
       ...["run.accepted", "run.waiting", "decision.made", "run.released", "run.claimed", "run.settled"],
     ]);
-    expect(run.log.find(({ type }) => type === "decision.made")?.details).toMatchObject({ decision: "approve" });
+    expect(run.log.find(({ type }) => type === "decision.made")?.details).toMatchObject({
+      decision: "approve",
+    });
   });
 
   it("shows a cancel and a retry with who asked, as far as that is known", async () => {
@@ -225,7 +266,10 @@ describe("the trace of a job", () => {
     const { runs } = await traceOf(job);
 
     expect(runs[0]?.log.map(({ type, who }) => [type, who.split(":")[0]])).toEqual(
-      expect.arrayContaining([["run.cancel_requested", "anyone"], ["run.settled", "worker"]]),
+      expect.arrayContaining([
+        ["run.cancel_requested", "anyone"],
+        ["run.settled", "worker"],
+      ]),
     );
     expect(runs[1]?.log[0]).toMatchObject({ type: "run.retried", who: "anyone" });
     await postJson(`${service.url}/jobs/${job}/cancel`, {});
