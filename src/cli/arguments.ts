@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { didYouMean } from "../errors/near-miss.ts";
 import type { CliTools } from "./tools.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -46,4 +47,10 @@ export async function readInput(file: string): Promise<string> {
   return await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(error.code === "ENOENT" ? `there is no file ${file}` : `${file}: ${error.message}`);
   });
+}
+
+/** What stands in the place of a second word and is none. */
+export function unknownWord(verb: string, word: string | undefined, words: readonly string[]): UsageError {
+  const takes = `${verb} takes ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+  return new UsageError(word === undefined ? takes : `${takes}, not "${word}"${didYouMean(word, words)}`);
 }

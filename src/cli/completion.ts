@@ -30,6 +30,8 @@ export async function completion(
 
 type Word = { verb: string; does: string; seconds: readonly string[] };
 
+const wordAt = (index: string) => `"$\{COMP_WORDS[${index}]}"`;
+
 function bash(words: readonly Word[]): string {
   const cases = words
     .filter(({ seconds }) => seconds.length > 0)
@@ -38,11 +40,11 @@ function bash(words: readonly Word[]): string {
     );
   return [
     "_agent_executor() {",
-    '  local word="${COMP_WORDS[COMP_CWORD]}"',
+    `  local word=${wordAt("COMP_CWORD")}`,
     '  if [ "$COMP_CWORD" -eq 1 ]; then',
     `    COMPREPLY=($(compgen -W "${words.map(({ verb }) => verb).join(" ")}" -- "$word"))`,
     '  elif [ "$COMP_CWORD" -eq 2 ]; then',
-    '    case "${COMP_WORDS[1]}" in',
+    `    case ${wordAt("1")} in`,
     ...cases,
     '      *) COMPREPLY=($(compgen -f -- "$word")) ;;',
     "    esac",

@@ -1,5 +1,5 @@
 import type { Database } from "../postgres/database.ts";
-import { noMore, OUTPUT, readArguments, wantsJson } from "./arguments.ts";
+import { noMore, OUTPUT, readArguments, unknownWord, wantsJson } from "./arguments.ts";
 import { CommandFailed } from "./exit.ts";
 import { painter, tame } from "./paint.ts";
 import type { CliTools } from "./tools.ts";
@@ -10,7 +10,7 @@ export async function db([what, ...args]: readonly string[], tools: CliTools): P
   if (what === "migrate") return await onDatabase(tools, (open) => migrateDatabase(open, args, tools));
   if (what === "doctor") return await onDatabase(tools, (open) => examineDatabase(open, args, tools));
   if (what === "prune") return await onDatabase(tools, (open) => prune(open, args, tools));
-  throw new UsageError("db takes migrate, doctor or prune");
+  throw unknownWord("db", what, ["migrate", "doctor", "prune"]);
 }
 
 async function onDatabase(tools: CliTools, work: (db: Database) => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 import { type Api, apiOf, jobPath } from "./api.ts";
-import { noMore, OUTPUT, REMOTE, readArguments, required, wantsJson } from "./arguments.ts";
+import { noMore, OUTPUT, REMOTE, readArguments, required, unknownWord, wantsJson } from "./arguments.ts";
 import { colourOf, painter, tame } from "./paint.ts";
 import { endAs, type Job, jobLines, outcomeLines } from "./show-job.ts";
 import type { CliTools } from "./tools.ts";
@@ -12,7 +12,7 @@ export async function jobs([what, ...args]: readonly string[], tools: CliTools):
   if (what === "tail") return await tailJob(args, tools);
   if (what === "cancel") return await cancelJob(args, tools);
   if (what === "retry") return await retryJob(args, tools);
-  throw new UsageError("jobs takes list, show, tail, cancel or retry");
+  throw unknownWord("jobs", what, ["list", "show", "tail", "cancel", "retry"]);
 }
 
 type Summary = {

@@ -1,3 +1,4 @@
+import { unknownWord } from "./arguments.ts";
 import type { CliTools } from "./tools.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -8,7 +9,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export async function outbox([what, which]: readonly string[], tools: CliTools): Promise<void> {
   if (what === "list") return await listOutbox(tools);
   if (what === "redrive") return await redriveOutbox(which, tools);
-  throw new UsageError("outbox takes list or redrive");
+  throw unknownWord("outbox", what, ["list", "redrive"]);
 }
 
 async function listOutbox({ openDatabase, print }: CliTools): Promise<void> {
