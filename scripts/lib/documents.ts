@@ -2,6 +2,10 @@ import { accepted } from "../../src/config/values.ts";
 import { reserved, type Variable, variables } from "../../src/config/variables.ts";
 import { type Actor, catalogue, type ErrorCode, type ErrorKind } from "../../src/errors/catalogue.ts";
 
+import { cliPage } from "./cli-page.ts";
+import { eventsPage } from "./events-page.ts";
+import { table } from "./table.ts";
+
 /** A file that is printed from the code: all of it, or the part between its markers. */
 type PrintedDocument = { readonly path: string; render(current: string): string };
 
@@ -10,6 +14,8 @@ export const documents: readonly PrintedDocument[] = [
   { path: "README.md", render: (current) => between("config", current, configSummary()) },
   { path: "docs/configuration.md", render: (current) => between("config", current, configTables()) },
   { path: "docs/errors.md", render: errorsPage },
+  { path: "docs/events.md", render: eventsPage },
+  { path: "docs/cli.md", render: cliPage },
 ];
 
 /** Replaces what stands between `<!-- name:start -->` and `<!-- name:end -->`. */
@@ -108,10 +114,4 @@ function errorsPage(): string {
 
 function errorRow([code, kind]: [string, ErrorKind]): string[] {
   return [`\`${code}\``, String(kind.status), ACTORS[kind.actor], kind.means, kind.fix];
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
