@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readConfig } from "../../src/config.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { openEmbedded } from "../../src/postgres/embedded.ts";
 import { migrate } from "../../src/postgres/migrate.ts";
@@ -204,6 +205,22 @@ describe.each(places)("levels of the event log on $name", ({ open }) => {
 
     expect(await entriesOf(db, run.jobId)).toEqual([]);
     await close();
+  });
+});
+
+describe("the variables of the event log", () => {
+  const levels = (env: Record<string, string>) => readConfig(env).config.eventLog;
+
+  it("become what the database reads, and nothing where all is as usual", () => {
+    expect(levels({})).toBeUndefined();
+    expect(levels({ EVENT_LOG_LEVEL: "VERBOSE" })).toBe(";=verbose");
+    expect(levels({ EVENT_LOG_LEVELS: "result=OFF, run.settled=verbose" })).toBe(
+      ";result=off;run.settled=verbose;=standard",
+    );
+  });
+
+  it.each(["result", "result=loud", "tool=off", "run=off;drop", "run='off'"])("refuse %j", (value) => {
+    expect(() => levels({ EVENT_LOG_LEVELS: value })).toThrow("EVENT_LOG_LEVELS");
   });
 });
 
