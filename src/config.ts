@@ -98,8 +98,9 @@ function arrange(given: Given, production: boolean, found: Findings) {
   };
 }
 
-/** As the database reads them; undefined where all is as usual. */
-function eventLogLevels({ EVENT_LOG_LEVEL: all, EVENT_LOG_LEVELS: some }: Given): string | undefined {
+/** As the database reads them; undefined where all is as usual. What was not usable is missing here. */
+function eventLogLevels(given: Partial<Given>): string | undefined {
+  const { EVENT_LOG_LEVEL: all = "standard", EVENT_LOG_LEVELS: some = [] } = given;
   if (all === "standard" && some.length === 0) return undefined;
   return [...some.map((each) => `;${each.toLowerCase()}`), `;=${all}`].join("");
 }
