@@ -1,17 +1,31 @@
 #!/usr/bin/env node
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { runCommandLine } from "./cli/run.ts";
-import { readConfig, readEnvironment, secretsIn } from "./config.ts";
-import { createLogger } from "./observability/logger.ts";
 import { hideValue, redact } from "./observability/redaction.ts";
+
+/** Read on use: help must not wait for a schema. */
+const readConfiguration = async () => await import("./config.ts");
+/** What a run of one's own takes from the environment: no database, no doors, no sink. */
+const OF_ONE_RUN = /^(OPENAI|ANTHROPIC|MODEL|RUN|EGRESS|ALLOW|MCP|GRAPH|TOOL|SANDBOX)_|^LOG_LEVEL$/;
+
+const beside = import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js";
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0); // `| head` has seen enough
+  throw error;
+});
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   openDatabase: async () => {
+    const { readConfig, readEnvironment } = await readConfiguration();
     const { config } = readConfig(readEnvironment());
+    const { createLogger } = await import("./observability/logger.ts");
     const { openDatabase } = await import("./service/database.ts");
     return await openDatabase(config, createLogger("silent"));
   },
   checks: async () => {
+    const { readConfig, readEnvironment, secretsIn } = await readConfiguration();
     const environment = readEnvironment();
     for (const secret of secretsIn(environment)) hideValue(secret);
     const { checksOf, unusable } = await import("./service/doctor.ts");
@@ -21,6 +35,24 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
       return [unusable(error)];
     }
   },
+  retentionDays: async () => {
+    const { readConfig, readEnvironment } = await readConfiguration();
+    return readConfig(readEnvironment()).config.retentionDays;
+  },
+  startService: async (env) => {
+    const { readConfig, readEnvironment } = await readConfiguration();
+    const own = Object.entries(readEnvironment()).filter(([name]) => OF_ONE_RUN.test(name));
+    const { config } = readConfig({ ...Object.fromEntries(own), ...env, PORT: "0" });
+    const { createLogger } = await import("./observability/logger.ts");
+    const { startService } = await import("./service.ts");
+    const service = await startService(config, createLogger("silent"));
+    await service.ready;
+    return service;
+  },
+  serviceCommand: [...process.execArgv, fileURLToPath(new URL(beside, import.meta.url))],
   print: (line) => process.stdout.write(`${redact(line)}\n`),
+  write: (text) => process.stdout.write(redact(text)),
   complain: (line) => process.stderr.write(`${redact(line)}\n`),
+  isTerminal: process.stdout.isTTY === true,
+  env: process.env,
 });

@@ -91,6 +91,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
     },
     agents: { dir: given.AGENTS_DIR, graphModules: given.GRAPH_MODULES }, // as texts: the agents room reads them
     retentionDays: given.RETENTION_DAYS,
+    eventLog: eventLogLevels(given),
     runs: {
       maxConcurrent: given.MAX_CONCURRENT_RUNS,
       maxQueued: given.MAX_QUEUED_RUNS,
@@ -105,6 +106,13 @@ function arrange(given: Given, production: boolean, found: Findings) {
       },
     },
   };
+}
+
+/** As the database reads them; undefined where all is as usual. What was not usable is missing here. */
+function eventLogLevels(given: Partial<Given>): string | undefined {
+  const { EVENT_LOG_LEVEL: all = "standard", EVENT_LOG_LEVELS: some = [] } = given;
+  if (all === "standard" && some.length === 0) return undefined;
+  return [...some.map((each) => `;${each.toLowerCase()}`), `;=${all}`].join("");
 }
 
 /** Both or neither. */

@@ -76,6 +76,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       (await import("./runs/run-details.ts")).readRun((await connected()).db, jobId, runId),
     readDefinition: async (jobId, runId) =>
       (await import("./runs/run-details.ts")).readDefinitionOf((await connected()).db, jobId, runId),
+    readTrace: async (jobId) => (await import("./runs/trace.ts")).readTrace((await connected()).db, jobId),
     retryRun: async (request) => await (await connected()).door.retry(request),
     readInterrupt: async (jobId, interruptId) =>
       (await import("./runs/interrupts.ts")).readInterrupt((await connected()).db, jobId, interruptId),

@@ -1,7 +1,9 @@
 import { accepted } from "../../src/config/values.ts";
 import { type Variable, variables } from "../../src/config/variables.ts";
 import { type Actor, catalogue, type ErrorCode, type ErrorKind } from "../../src/errors/catalogue.ts";
+import { cliPage } from "./cli-page.ts";
 import { definitionTables } from "./definition-tables.ts";
+import { eventsPage } from "./events-page.ts";
 import { table } from "./table.ts";
 
 /** A file that is printed from the code: all of it, or the part between its markers. */
@@ -13,6 +15,8 @@ export const documents: readonly PrintedDocument[] = [
   { path: "docs/configuration.md", render: (current) => between("config", current, configTables()) },
   { path: "docs/errors.md", render: errorsPage },
   { path: "docs/definitions.md", render: (current) => between("schema", current, definitionTables()) },
+  { path: "docs/events.md", render: eventsPage },
+  { path: "docs/cli.md", render: cliPage },
 ];
 
 /** Replaces what stands between `<!-- name:start -->` and `<!-- name:end -->`. */

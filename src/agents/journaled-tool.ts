@@ -27,7 +27,7 @@ export async function runJournaled(
   const { signal } = config;
   const journal = config.configurable?.[JOURNAL];
   if (!(journal instanceof Journal)) return await work({ idempotencyKey: undefined, signal });
-  const key = callKey(config, callDigest(tool.name, args));
+  const key = { ...callKey(config, callDigest(tool.name, args)), tool: tool.name };
   return await journal.during(throughJournal(tool, args, journal, key, signal, work));
 }
 

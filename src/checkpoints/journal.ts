@@ -6,7 +6,13 @@ import type { Database } from "../postgres/database.ts";
 import { isDatabaseUnavailable } from "../postgres/failures.ts";
 
 /** Names one call of a run: where it stands in the graph, which of several there, and what it does. */
-export type JournalKey = { task: string; slot: number; digest: string };
+export type JournalKey = {
+  task: string;
+  slot: number;
+  digest: string;
+  /** For people who look: no part of what names the call. */
+  tool?: string;
+};
 
 /** `unknown`: it was begun and did not end, so nobody can say whether it took effect. */
 export type Found = { state: "fresh" } | { state: "done"; outcome: string } | { state: "unknown" };
@@ -33,7 +39,7 @@ export class Journal {
   /** Before a call that changes something: what is known of it, and from now on that it was begun. */
   async begin(key: JournalKey): Promise<Found> {
     crashPoint("journal: nothing written");
-    const found = foundIn(await this.#ask("journal-begin", BEGIN, key));
+    const found = foundIn(await this.#ask("journal-begin", BEGIN, key, key.tool ?? null));
     crashPoint("journal: intent written");
     return found;
   }
@@ -53,7 +59,7 @@ export class Journal {
     crashPoint("journal: done, not written");
     for (const wait of [...FINISH_WAITS_MS, undefined]) {
       try {
-        await this.#ask("journal-finish", FINISH, key, outcome);
+        await this.#ask("journal-finish", FINISH, key, outcome, key.tool ?? null);
         break;
       } catch (error) {
         if (wait === undefined || !isDatabaseUnavailable(error)) throw error;
@@ -89,7 +95,7 @@ export class Journal {
     if (this.#open.size > 0) await Promise.race([Promise.allSettled(this.#open), pause(mostMs)]);
   }
 
-  async #ask(name: string, text: string, key: JournalKey, ...more: string[]): Promise<Row> {
+  async #ask(name: string, text: string, key: JournalKey, ...more: (string | null)[]): Promise<Row> {
     const { task, slot, digest } = key;
     const values = [this.#runId, this.#attempt, task, slot, digest, ...more];
     const [row] = await this.#db.query<Row>(name, text, values);
@@ -116,8 +122,8 @@ const KNOWN = `known as (
 
 const BEGIN = `
   with ${FENCE}, ${KNOWN}, written as (
-    insert into journal (run_id, task, slot, digest, state)
-    select $1, $3, $4, $5, 'intent' from fence
+    insert into journal (run_id, task, slot, digest, state, tool)
+    select $1, $3, $4, $5, 'intent', $6 from fence
     on conflict do nothing)
   select known.state, known.outcome from fence left join known on true`;
 
@@ -125,10 +131,10 @@ const FIND = `with ${FENCE}, ${KNOWN} select known.state, known.outcome from fen
 
 const FINISH = `
   with ${FENCE}, written as (
-    insert into journal (run_id, task, slot, digest, state, outcome)
-    select $1, $3, $4, $5, 'done', $6 from fence
+    insert into journal (run_id, task, slot, digest, state, outcome, tool, begun_at, done_at)
+    select $1, $3, $4, $5, 'done', $6, $7, null, clock_timestamp() from fence
     on conflict (run_id, task, slot, digest)
-      do update set state = excluded.state, outcome = excluded.outcome where journal.state = 'intent')
+      do update set state = excluded.state, outcome = excluded.outcome, done_at = excluded.done_at where journal.state = 'intent')
   select 'done' as state, null as outcome from fence`;
 
 const WITHDRAW = `

@@ -3,13 +3,20 @@ import process from "node:process";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isJsonObject } from "../events/json-text.ts";
-import { UsageError } from "./usage.ts";
+import { readInput, required } from "./arguments.ts";
+import type { CliTools } from "./tools.ts";
+import { UsageError } from "./usage-error.ts";
 
 const STRUCTURED = "application/cloudevents+json";
 const NATS_MS = 5000;
 
+export async function send([file, url]: readonly string[], { print }: CliTools): Promise<void> {
+  const event = await readInput(required(file, "a file (- reads standard input)"));
+  await sendEvent(event, required(url, "the URL of the service, or of NATS,"), print);
+}
+
 /** Sends one event. What the file leaves out of the envelope and can be made up is made up. */
-export async function sendEvent(given: string, to: string, print: (line: string) => void): Promise<void> {
+async function sendEvent(given: string, to: string, print: (line: string) => void): Promise<void> {
   const event = complete(given);
   if (/^(nats|tls):\/\//i.test(to)) await sendByNats(event, to, print);
   else if (/^https?:\/\//i.test(to) && URL.canParse(to)) await sendByHttp(event, to, print);

@@ -17,8 +17,12 @@ const LINK_NAME = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)
 /** Names that may look like a slip of ours and are not: service links, ports, libpq's variables. */
 const FOREIGN = new RegExp(`${LINK_NAME.source}|_PORT$|^PG(HOST|PORT|USER|PASSWORD|DATABASE)$`);
 
+/** Read by the command line, which shares its environment with a service. */
+const OF_COMMAND_LINE = new Set(["AGENT_EXECUTOR_URL", "AGENT_EXECUTOR_TOKEN"]);
+
 /** A name without a row is somebody else's, or a slip of the pen. */
 export function checkName(name: string, value: string, { problems, notes }: Findings): void {
+  if (OF_COMMAND_LINE.has(name)) return;
   const own = name.startsWith("AGENT_EXECUTOR_") && !LINK_NAME.test(name) && !isLink(name, value);
   if (known.has(name)) {
     if (isLink(name, value)) notes.push(`${name}=${cut(value)} is a Kubernetes service link and is ignored`);

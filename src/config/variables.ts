@@ -40,6 +40,11 @@ const NOT_PUBLIC = {
 };
 const SUBJECT = { pattern: "^[^\\x00-\\x1f]+$", expects: "the `sub` of a token" };
 const MOUNT = { pattern: "^[\\w.-]+(/[\\w.-]+)*$", expects: "a path without slashes at its ends" };
+const LOG_LEVELS = ["off", "standard", "verbose"] as const;
+const LOG_LEVEL_OF = {
+  pattern: "^(run|decision|result|job)(\\.[a-z_]+)?=([oO][fF]{2}|standard|STANDARD|verbose|VERBOSE)$",
+  expects: "`type=level`, the type as in docs/operations.md or what stands before its dot",
+};
 const NO_SPACES = { pattern: "^\\S+$", expects: "text without spaces" };
 
 const NATS_NAME = { pattern: "^[\\w-]{1,64}$", expects: "letters, digits, - and _" };
@@ -192,6 +197,8 @@ const nats = {
 };
 const retention = {
   RETENTION_DAYS: integer(7, 1, 3650, "Days that a finished job, and the knowledge of its events, is kept."),
+  EVENT_LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: "standard", description: "What the event log keeps." }),
+  EVENT_LOG_LEVELS: list("Other levels for some types: `result=off,run.settled=verbose`.", LOG_LEVEL_OF),
 };
 const platform = {
   K_SERVICE: text("Knative service; its presence means production."),

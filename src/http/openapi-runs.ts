@@ -80,6 +80,14 @@ export function runPaths({ jobId, run, refusals }: Parts): Json {
         },
       },
     },
+    "/jobs/{job_id}/trace": {
+      get: {
+        summary:
+          "All that is known of a job as a tree: events, attempts, steps, tools, decisions, deliveries",
+        parameters: [jobId],
+        responses: { 200: { description: "The tree.", content: json(trace) }, ...refusals(...common) },
+      },
+    },
     "/jobs/{job_id}/retry": {
       post: {
         summary: "Run a failed or cancelled run again, from its input or from its last checkpoint",
@@ -102,6 +110,47 @@ export function runPaths({ jobId, run, refusals }: Parts): Json {
     },
   };
 }
+
+const list = (properties: Json): Json => ({ type: "array", items: { type: "object", properties } });
+const trace: Json = {
+  type: "object",
+  properties: {
+    job_id: { type: "string" },
+    owner: orNull({ type: "string" }),
+    runs: list({
+      run_id: { type: "string", format: "uuid" },
+      seq: { type: "integer" },
+      status: { type: "string" },
+      usage: orNull({ type: "object" }),
+      events: list({
+        kind: { type: "string" },
+        source: { type: "string" },
+        event_id: { type: "string" },
+        at: timestamp,
+      }),
+      attempts: list({
+        attempt: { type: "integer" },
+        worker: orNull({ type: "string" }),
+        began_at: orNull(timestamp),
+        ended_at: orNull(timestamp),
+        end: orNull({ type: "string", description: "settled, waiting, postponed or taken over." }),
+        steps: { type: "array", items: step },
+        tools: list({
+          tool: orNull({ type: "string" }),
+          state: { type: "string", enum: ["intent", "done"] },
+        }),
+      }),
+      decisions: list({ interrupt_id: { type: "string" }, decision: orNull({ type: "string" }) }),
+      deliveries: list({ event_id: { type: "string" }, target: { type: "string" } }),
+      log: list({
+        at: timestamp,
+        type: { type: "string" },
+        who: { type: "string" },
+        details: { type: "object" },
+      }),
+    }),
+  },
+};
 
 const retried: Json = {
   type: "object",

@@ -3,6 +3,7 @@ import { AgentError } from "../errors/agent-error.ts";
 import { isJsonObject } from "../events/json-text.ts";
 import type { Retried, RetryRequest } from "../runs/retry.ts";
 import type { RunDetails } from "../runs/run-details.ts";
+import type { Trace } from "../runs/trace.ts";
 import { readBody } from "./body.ts";
 import { checkedId, parseJson } from "./jobs.ts";
 
@@ -13,6 +14,7 @@ export type RunsOptions = {
     runId: string | undefined,
   ) => Promise<{ hash: string; definition: unknown }>;
   retryRun: (request: RetryRequest) => Promise<Retried>;
+  readTrace: (jobId: string) => Promise<Trace>;
   maxBodyBytes: number;
   bodyTimeoutSeconds: number;
 };
@@ -30,6 +32,9 @@ export async function runsPlugin(app: FastifyInstance, options: RunsOptions): Pr
   app.get<{ Params: { jobId: string }; Querystring: { run_id?: unknown } }>(
     "/jobs/:jobId/definition",
     (request) => readDefinition(checkedId(request.params.jobId), checkedRunId(request.query.run_id)),
+  );
+  app.get<{ Params: { jobId: string } }>("/jobs/:jobId/trace", (request) =>
+    options.readTrace(checkedId(request.params.jobId)),
   );
   app.post<{ Params: { jobId: string } }>("/jobs/:jobId/retry", async (request, reply) => {
     const jobId = checkedId(request.params.jobId);

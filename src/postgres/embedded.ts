@@ -5,7 +5,7 @@ import type { PGlite } from "@electric-sql/pglite";
 import { type Database, quotedSchema } from "./database.ts";
 import { takeDirectoryLock } from "./directory-lock.ts";
 
-export type EmbeddedOptions = { directory: string; schema: string };
+export type EmbeddedOptions = { directory: string; schema: string; eventLog?: string | undefined };
 
 /**
  * Postgres inside this process, for development: one connection, and no fsync, so it survives a
@@ -19,6 +19,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   try {
     const pglite = await openPglite(join(directory, "postgres"));
     await pglite.exec(`set search_path = ${schema}`);
+    if (options.eventLog) await pglite.exec(`set agent_executor.event_log = '${options.eventLog}'`);
     return portOver(pglite, options.schema, unlock);
   } catch (error) {
     await unlock();

@@ -13,6 +13,8 @@ export type ServerOptions = {
   ssl?: boolean | { rejectUnauthorized: boolean } | undefined;
   /** A statement, and an open transaction, may hold its locks no longer than this. */
   lockHoldMs: number;
+  /** Levels of the event log, as `event_log_level` reads them; without it: standard for all. */
+  eventLog?: string | undefined;
   onConnectionError: (error: Error) => void;
 };
 
@@ -45,7 +47,7 @@ export function openServer(options: ServerOptions): Database {
     idle_in_transaction_session_timeout: options.lockHoldMs,
     // For a connection that falls silent: the server's own limit does not reach us over a dead line.
     query_timeout: statementMs + 500,
-    options: `-c search_path=${schema}`,
+    options: `-c search_path=${schema}${options.eventLog ? ` -c agent_executor.event_log=${options.eventLog}` : ""}`,
   });
   // Without a listener a connection that dies while idle ends the process.
   pool.on("error", options.onConnectionError);

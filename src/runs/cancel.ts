@@ -2,7 +2,7 @@ import { AgentError } from "../errors/agent-error.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import type { Database, Queryable } from "../postgres/database.ts";
 import { NO_USAGE } from "./limits.ts";
-import { type Caller, requireOwner } from "./owner.ts";
+import { ACTOR, actorOf, type Caller, requireOwner } from "./owner.ts";
 import { FINAL, type Outcome, type RunStatus, type Usage } from "./run.ts";
 import { type Sender, type Settled, settleRun } from "./settle.ts";
 
@@ -125,11 +125,11 @@ async function alreadyAsked(
   return run;
 }
 
-async function lockJob(tx: Queryable, { jobId, runId, caller }: CancelRequest): Promise<void> {
+async function lockJob(tx: Queryable, { jobId, runId, caller, event }: CancelRequest): Promise<void> {
   const [job] = await tx.query<{ owner: string | null }>(
     "cancel-job",
-    "select owner from jobs where job_id = $1 for update",
-    [jobId],
+    `select owner, ${ACTOR} from jobs where job_id = $1 for update`,
+    [jobId, actorOf(caller, event)],
   );
   if (job !== undefined) requireOwner(job.owner, caller);
   const runs =

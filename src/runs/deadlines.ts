@@ -23,7 +23,7 @@ export async function decideOverdue(db: Database): Promise<boolean> {
   for (const { jobId, runId } of await db.query<{ jobId: string; runId: string }>("overdue", OVERDUE)) {
     released =
       (await db.transaction(async (tx) => {
-        await lockJob(tx, jobId); // the same lock as a decision's: one of them is first
+        await lockJob(tx, jobId, "deadline"); // the same lock as a decision's: one of them is first
         await tx.query("decide-by-default", BY_DEFAULT, [runId]);
         const goesOn = await release(tx, runId);
         crashPoint("deadline: decided, not committed");

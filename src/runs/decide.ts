@@ -4,7 +4,7 @@ import { BY_DEADLINE, type ResumeRequest, type SentDecision } from "../events/re
 import { crashPoint } from "../lifetime/crash-point.ts";
 import type { Database, Queryable } from "../postgres/database.ts";
 import { checkDecision, type Decider, isAsked, isSame, notAllowed, toAnswer } from "./decision-rules.ts";
-import { type Caller, isOwner, notYours } from "./owner.ts";
+import { ACTOR, actorOf, type Caller, isOwner, notYours } from "./owner.ts";
 import type { RunStatus } from "./run.ts";
 
 export type DecideRequest = {
@@ -69,7 +69,7 @@ const RELEASE = `
 export async function decide(db: Database, request: DecideRequest): Promise<Decided> {
   return await db.transaction(async (tx) => {
     const { caller } = request;
-    const byGuest = !isOwner(await lockJob(tx, request.jobId), caller);
+    const byGuest = !isOwner(await lockJob(tx, request.jobId, actorOf(caller, request.event)), caller);
     const known = request.event && (await alreadyTaken(tx, request.event, caller));
     if (known) return known;
     const rows = await interruptsOf(tx, request).catch((error) => {
@@ -104,12 +104,12 @@ export async function release(tx: Queryable, runId: string): Promise<boolean> {
   return (await tx.query("release-run", RELEASE, [runId])).length > 0;
 }
 
-/** Gives the job's owner. */
-export async function lockJob(tx: Queryable, jobId: string): Promise<string | null> {
+/** Gives the job's owner. `actor` is who stands in the event log for what this transaction does. */
+export async function lockJob(tx: Queryable, jobId: string, actor: string): Promise<string | null> {
   const [job] = await tx.query<{ owner: string | null }>(
     "lock-job",
-    "select owner from jobs where job_id = $1 for update",
-    [jobId],
+    `select owner, ${ACTOR} from jobs where job_id = $1 for update`,
+    [jobId, actor],
   );
   if (job === undefined) throw new AgentError("unknown_job", "no job of this id is stored");
   return job.owner;

@@ -40,3 +40,12 @@ export async function requireOwnJob(db: Queryable, jobId: string, caller: Caller
 export function notYours(): AgentError {
   return new AgentError("forbidden", "this job belongs to someone else");
 }
+
+/** In a select under the lock of a job: $2 stands in the event log for what the transaction does. */
+export const ACTOR = "set_config('agent_executor.actor', $2, true)";
+
+/** Who asks, for the event log: who the door has verified, else what the event says of itself. */
+export function actorOf(caller: Caller | undefined, event?: { source: string }): string {
+  if (caller !== undefined) return `subject:${caller.subject}`;
+  return event === undefined ? "anyone" : `source:${event.source}`;
+}

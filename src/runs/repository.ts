@@ -49,9 +49,12 @@ const ACCEPTED_COLUMNS = `
   definition_hash as "definitionHash", head_checkpoint_id as "headCheckpointId",
   behind_waiting as "behindWaiting"`;
 
+// Arguments come before the call: the event log, which triggers write inside it, knows who asks.
+const OWNER = `case when set_config('agent_executor.actor', coalesce('subject:' || $15::text, ''), true) is not null
+                    then $15::text end`;
 const ACCEPT = `
   select ${ACCEPTED_COLUMNS}
-    from accept_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`;
+    from accept_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, ${OWNER}, $16)`;
 
 const ACCEPT_FROM_NATS = ACCEPT.replace("$16)", "$16, true)");
 

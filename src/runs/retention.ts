@@ -31,6 +31,12 @@ const DELETIONS: readonly (readonly [name: string, text: string])[] = [
   ["checkpoints", "delete from checkpoints where thread_id = any($1::text[])"],
   ["runs", "delete from runs where job_id = any($1::text[])"],
   ["jobs", "delete from jobs where job_id = any($1::text[])"],
+  ["event-log", "delete from event_log where job_id = any($1::text[])"],
+  [
+    "logged",
+    `select write_event_log('job.deleted', job_id, null, 'retention', null, '{}')
+       from unnest($1::text[]) as job_id`,
+  ],
 ];
 
 /** Of no job: definitions that nothing names any more, and requests that had nothing to cancel. */
@@ -68,13 +74,28 @@ export async function deleteExpired({ db, days, batch = 100 }: RetentionOptions)
     if (jobs < batch) break;
   }
   for (const [name, text] of LEFTOVERS) await db.query(`retention-${name}`, text, [days]);
+  await db.transaction(async (tx) => {
+    await tx.query("retention-may-delete", MAY_DELETE);
+    await tx.query("retention-old-entries", OLD_ENTRIES, [days]);
+  });
   return deleted;
 }
+
+/** The event log lets nobody else delete anything. */
+const MAY_DELETE = "select set_config('agent_executor.retention', 'on', true)";
+
+/** Entries about jobs that are gone: that they were deleted, and when. */
+const OLD_ENTRIES = `
+  delete from event_log where entry_no in (
+    select l.entry_no from event_log l
+     where l.at < now() - make_interval(days => $1)
+       and not exists (select 1 from jobs j where j.job_id = l.job_id) limit 1000)`;
 
 /** All of a job in one transaction: whoever dies in between leaves no orphans. */
 async function deleteBatch(tx: Queryable, days: number, batch: number): Promise<number> {
   const jobs = await tx.query<{ jobId: string }>("retention-over", OVER, [days, batch]);
   if (jobs.length === 0) return 0;
+  await tx.query("retention-may-delete", MAY_DELETE);
   const ids = jobs.map(({ jobId }) => jobId);
   for (const [name, text] of DELETIONS) await tx.query(`retention-${name}`, text, [ids]);
   crashPoint("retention: deleted, not committed");

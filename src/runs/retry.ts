@@ -121,8 +121,8 @@ async function acceptRetry(
     // Calls of the step that failed: what is known to have happened does not happen again.
     await tx.query(
       "retry-journal",
-      `insert into journal (run_id, task, slot, digest, state, outcome)
-       select $1, task, slot, digest, state, outcome from journal where run_id = $2`,
+      `insert into journal (run_id, task, slot, digest, state, outcome, tool, begun_at, done_at)
+       select $1, task, slot, digest, state, outcome, tool, begun_at, done_at from journal where run_id = $2`,
       [runId, failed.runId],
     );
   }

@@ -8,10 +8,10 @@ import { openSecrets } from "./secrets.ts";
 
 /** Postgres as configured: embedded, a server, or a server by the login that Vault has for us. */
 export async function openDatabase(config: Config, log: Logger, secrets?: Secrets): Promise<Database> {
-  const { postgres, runs } = config;
+  const { postgres, runs, eventLog } = config;
   if (postgres.kind === "embedded") {
     const { openEmbedded } = await import("../postgres/embedded.ts");
-    return await openEmbedded({ directory: postgres.dataDir, schema: postgres.schema });
+    return await openEmbedded({ directory: postgres.dataDir, schema: postgres.schema, eventLog });
   }
   const { openServer } = await import("../postgres/server.ts");
   const { databaseMetrics } = await import("../observability/metrics.ts");
@@ -19,7 +19,11 @@ export async function openDatabase(config: Config, log: Logger, secrets?: Secret
     databaseMetrics.connectionFailed();
     log.warn({ err: error, component: "postgres" }, "a connection broke");
   };
-  const rest = { lockHoldMs: Math.floor((runs.leaseSeconds * 1000) / 3), onConnectionError: report };
+  const rest = {
+    eventLog,
+    lockHoldMs: Math.floor((runs.leaseSeconds * 1000) / 3),
+    onConnectionError: report,
+  };
   if (postgres.kind === "server") return openServer({ ...postgres, ...rest });
   if (secrets === undefined) return await openWithOwnSecrets(config, log);
 

@@ -9,6 +9,7 @@ import { scenario as t07 } from "./t07-duplicate-storm.ts";
 import { scenario as t08 } from "./t08-double-texting.ts";
 import { scenario as t13 } from "./t13-drain.ts";
 import { scenario as t15 } from "./t15-version-skew.ts";
+import { scenario as t16 } from "./t16-retention.ts";
 import { scenario as t17 } from "./t17-cancel.ts";
 import { scenario as t19 } from "./t19-model.ts";
 import { scenario as t20 } from "./t20-poison.ts";
@@ -26,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   t08,
   t13,
   t15,
+  t16,
   t17,
   t19,
   t20,

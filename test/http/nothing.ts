@@ -17,6 +17,7 @@ export const nothing: ServerOptions = {
   readRun: never,
   readDefinition: never,
   retryRun: never,
+  readTrace: never,
   readInterrupt: never,
   jobRequestsPerSecond: 0,
   console: true,
