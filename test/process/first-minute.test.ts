@@ -106,7 +106,7 @@ describe("the first minute", () => {
     const message = service.stderr.join("\n");
     for (const part of [
       "PG_HOST or DATABASE_URL",
-      "REDIS_HOST or REDIS_URL",
+      "REDIS_HOST, REDIS_URL or VAULT_ADDR",
       "K_SNK",
       "K_SINK",
       "MAX_BODY_BYTES",
