@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { context, trace } from "@opentelemetry/api";
 
 /** W3C trace context of the work that caused ours. */
 export type Traceparent = { traceId: string; spanId: string; flags: number };
@@ -24,8 +25,12 @@ export function newTraceparent(traceIdText?: string): string {
   return format(traceIdOf(traceIdText?.trim() ?? ""), SAMPLED);
 }
 
-/** A new span of the same trace. */
+/** The span of ours that is active, if it belongs to the same trace; else a new one. */
 export function childOf(parent: Traceparent): string {
+  const active = trace.getSpanContext(context.active());
+  if (active?.traceId === parent.traceId && active.isRemote !== true) {
+    return format(active.traceId, active.traceFlags & KNOWN_FLAGS, active.spanId);
+  }
   return format(parent.traceId, parent.flags & KNOWN_FLAGS);
 }
 
@@ -37,6 +42,6 @@ function traceIdOf(text: string): string {
   return createHash("sha256").update(text, "utf8").digest("hex").slice(0, 32);
 }
 
-function format(traceId: string, flags: number): string {
-  return `00-${traceId}-${randomBytes(8).toString("hex")}-${flags.toString(16).padStart(2, "0")}`;
+function format(traceId: string, flags: number, spanId = randomBytes(8).toString("hex")): string {
+  return `00-${traceId}-${spanId}-${flags.toString(16).padStart(2, "0")}`;
 }

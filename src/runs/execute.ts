@@ -4,6 +4,10 @@ import { Journal } from "../checkpoints/journal.ts";
 import type { PendingQuestion } from "../checkpoints/questions.ts";
 import type { RunSaver } from "../checkpoints/run-saver.ts";
 import { AgentError } from "../errors/agent-error.ts";
+import { nameAgent } from "../observability/attempt-span.ts";
+import type { Price } from "../observability/prices.ts";
+import { RunWatch } from "../observability/run-watch.ts";
+import { activeSpan, contextOf, inSpan, ROOT_CONTEXT } from "../observability/spans.ts";
 import type { Database } from "../postgres/database.ts";
 import { unconsumedAnswers } from "./answers.ts";
 import { Cancelled, cancelledOutcome } from "./cancel.ts";
@@ -18,6 +22,8 @@ export type RunTools = {
   db: Database;
   agents: Agents;
   maxLimits: Limits;
+  /** What models cost, where the operator says so. */
+  prices?: ReadonlyMap<string, Price> | undefined;
 };
 
 /** A failure that may pass: the run goes back to the queue instead of ending. */
@@ -41,12 +47,14 @@ export async function executeRun(
   let journal: Journal | undefined;
   let agent: CompiledAgent | undefined;
   try {
-    agent = await compile(run, body, tools);
+    agent = await inSpan("compile", {}, () => compile(run, body, tools));
+    nameAgent(activeSpan(), agent);
     const limits = effectiveLimits(agent.limits, run.request.limits, tools.maxLimits);
     meter = new Meter(limits, (reason) => abort.abort(reason));
     saver = await openSaver(run, tools.db, meter);
     journal = new Journal(tools.db, run);
-    const state = await drive(run, agent, { db: tools.db, saver, journal }, meter, limits, abort);
+    const { db, prices } = tools;
+    const state = await drive(run, agent, { db, saver, journal, prices }, meter, limits, abort);
     const usage = meter.usage();
     if (asks(state)) {
       return { kind: "interrupted", questions: await pendingOf(run, tools.db, saver), usage };
@@ -99,10 +107,12 @@ async function openSaver(
   );
 }
 
+type DriveTools = Pick<RunTools, "db" | "prices"> & { saver: RunSaver; journal: Journal };
+
 async function drive(
   run: ClaimedRun,
   agent: CompiledAgent,
-  { db, saver, journal }: { db: Database; saver: RunSaver; journal: Journal },
+  { db, saver, journal, prices }: DriveTools,
   meter: Meter,
   limits: Limits,
   abort: AbortController,
@@ -116,17 +126,20 @@ async function drive(
     () => abort.abort(limitExceeded("seconds", limits.seconds)),
     meter.secondsLeft * 1000,
   );
+  const span = activeSpan();
+  const watch = new RunWatch(meter, span ? contextOf(span) : ROOT_CONTEXT, prices);
   try {
     return await agent.graph.invoke(input, {
       configurable: { thread_id: run.jobId, __pregel_checkpointer: saver, run_journal: journal },
       durability: "sync",
       signal: abort.signal,
-      callbacks: [meter.callbacks],
+      callbacks: [watch.callbacks],
       // Nested graphs start their own count of this; the meter counts them all.
       recursionLimit: limits.steps + 1,
     });
   } finally {
     clearTimeout(timer);
+    watch.stop();
   }
 }
 
