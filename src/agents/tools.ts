@@ -6,6 +6,7 @@ import { callDigest } from "./definition-hash.ts";
 import type { Egress } from "./egress.ts";
 import { prepareHttp, type ToolOutcome } from "./http-tool.ts";
 import { type CallConfig, runJournaled } from "./journaled-tool.ts";
+import { withinCall } from "../observability/run-watch.ts";
 import { isRecord } from "./json.ts";
 import { ArgumentProblem } from "./templates.ts";
 import type { ToolDefinition } from "./tool-definition.ts";
@@ -14,15 +15,22 @@ import type { ToolDefinition } from "./tool-definition.ts";
 export function createTool(definition: ToolDefinition, egress: Egress): DynamicStructuredTool {
   const { name, description, parameters } = definition;
   const call = async (args: unknown, config: CallConfig) => {
-    const { content, status } = await outcomeOf(definition, args, config, egress);
+    const { content, status } = await withinCall(callIdOf(config), () =>
+      outcomeOf(definition, args, config, egress),
+    );
     return new ToolMessage({ content, status, name, tool_call_id: config.toolCall?.id ?? "" });
   };
   const told = tool(call, { name, description, schema: parameters });
   // LangChain would check the arguments by the schema, patterns included, and tell the model our
   // stack where they do not fit. So what it runs takes anything, and we check.
-  const takesAnything = tool(call, { name, description, schema: {} });
+  const takesAnything = tool(call, { name, description, schema: {}, metadata: { tool_kind: "http" } });
   told.invoke = takesAnything.invoke.bind(takesAnything);
   return told;
+}
+
+/** LangChain's id of the call: what is made inside of it has it as its parent. */
+function callIdOf({ callbacks }: CallConfig): string | undefined {
+  return callbacks !== undefined && "getParentRunId" in callbacks ? callbacks.getParentRunId() : undefined;
 }
 
 async function outcomeOf(

@@ -38,7 +38,8 @@ export class LogFilter {
   /** How many lines of this text were left out before this one; undefined: this one is left out too. */
   passes(level: number, text: string): number | undefined {
     if (level < this.#least) return undefined;
-    if (level >= LEVELS.error) return 0;
+    // Errors are all said; so is what happens to each run, or a job could not be followed.
+    if (level >= LEVELS.error || level === LEVELS.info) return 0;
     const key = this.#counts.has(text) || this.#counts.size < MOST_TEXTS ? text : "";
     const now = this.#now();
     const count = this.#counts.get(key);

@@ -22,7 +22,7 @@ export function parseTraceparent(text: string | undefined): Traceparent | undefi
 
 /** The first traceparent of a trace, from a trace id in any form; the same id always gives the same trace. */
 export function newTraceparent(traceIdText?: string): string {
-  return format(traceIdOf(traceIdText?.trim() ?? ""), SAMPLED);
+  return format(traceIdFrom(traceIdText?.trim() ?? ""), SAMPLED);
 }
 
 /** The span of ours that is active, if it belongs to the same trace; else a new one. */
@@ -34,7 +34,12 @@ export function childOf(parent: Traceparent): string {
   return format(parent.traceId, parent.flags & KNOWN_FLAGS);
 }
 
-function traceIdOf(text: string): string {
+/** For log lines. */
+export function traceIdOf(traceparent: string | null | undefined): string | undefined {
+  return parseTraceparent(traceparent ?? undefined)?.traceId;
+}
+
+function traceIdFrom(text: string): string {
   if (text === "") return randomBytes(16).toString("hex");
   const hex = text.replaceAll("-", "").toLowerCase();
   if (/^[0-9a-f]{32}$/.test(hex) && !/^0+$/.test(hex)) return hex;

@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import type { Deliverer } from "../delivery/deliverer.ts";
 import type { TokenFile } from "../delivery/token-file.ts";
 import type { Logger } from "../observability/logger.ts";
+import { traceIdOf } from "../observability/traceparent.ts";
 import type { Database } from "../postgres/database.ts";
 
 type SinkConfig = NonNullable<Config["sink"]>;
@@ -42,6 +43,14 @@ export async function openDeliverer(
     target: "sink",
     poster: postTo(new URL(sink.url), { timeoutSeconds, ca, token }),
     attemptSeconds: timeoutSeconds,
+    tried: (event, outcome, duration_ms) =>
+      log.info({ component: "delivery", ...keysOf(event), outcome, duration_ms }, "result posted"),
     report: (what, error) => log.warn({ err: error, component: "delivery" }, `${what} failed`),
   });
+}
+
+/** Of an event of ours, by its bytes. */
+function keysOf(event: string) {
+  const { subject, id, traceparent } = JSON.parse(event) as Record<string, string>;
+  return { job_id: subject, event_id: id, trace_id: traceIdOf(traceparent) };
 }
