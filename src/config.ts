@@ -5,6 +5,7 @@ import type { Env, Findings } from "./config/findings.ts";
 import { checkName, LEAKS } from "./config/names.ts";
 import { chooseOidc } from "./config/oidc.ts";
 import { choosePostgres } from "./config/postgres.ts";
+import { chooseTracing } from "./config/tracing.ts";
 import { readRows } from "./config/values.ts";
 import type { Given } from "./config/variables.ts";
 
@@ -77,9 +78,11 @@ function arrange(given: Given, production: boolean, found: Findings) {
       anthropic: { apiKey: given.ANTHROPIC_API_KEY, baseUrl: given.ANTHROPIC_BASE_URL },
       baseUrls: given.MODEL_BASE_URLS,
       maxConcurrent: given.MODEL_MAX_CONCURRENT,
+      pricesFile: given.MODEL_PRICES,
       allowOffline: given.ALLOW_OFFLINE_MODELS ?? !production,
     },
     tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
+    tracing: chooseTracing(given),
     retentionDays: given.RETENTION_DAYS,
     runs: {
       maxConcurrent: given.MAX_CONCURRENT_RUNS,

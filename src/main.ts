@@ -2,7 +2,7 @@ import process from "node:process";
 import closeWithGrace from "close-with-grace";
 import { readConfig, readEnvironment } from "./config.ts";
 import { AgentError } from "./errors/agent-error.ts";
-import { createLogger } from "./observability/logger.ts";
+import { createLogger, toggleDebug } from "./observability/logger.ts";
 import { startService } from "./service.ts";
 
 async function main(): Promise<void> {
@@ -10,6 +10,7 @@ async function main(): Promise<void> {
   const { config, notes } = readConfig(environment);
   const log = createLogger(config.logLevel);
   for (const note of notes) log.warn(note);
+  process.on("SIGUSR2", () => log.warn({ component: "logs" }, `log level is now ${toggleDebug()}`));
 
   const service = await startService(config, log);
   // A little more than the runs get, so that closing connections still fits in.

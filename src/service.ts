@@ -11,6 +11,7 @@ import { sinkTrust } from "./service/delivery.ts";
 import { identifyBy, linksOf } from "./service/identity.ts";
 import { readiness, scrape } from "./service/probes.ts";
 import { type Connected, connectUntilDone, type Settings } from "./service/runs.ts";
+import { openTracing, pricesOf } from "./service/tracing.ts";
 
 export type Service = {
   /** Where it listens. */
@@ -35,8 +36,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
     overrides: readOverrides(config.events.ceOverrides),
     egressAllow: readEgressAllow(config.tools.egressAllow),
     sinkCa: config.sink && (await sinkTrust(config.sink)),
+    prices: await pricesOf(config),
   };
   const lifetime = new Lifetime();
+  // Opened first and so closed last: what the others say while they close is exported too.
+  lifetime.own(await openTracing(config, log), (tracing) => tracing.close());
   const state: { connected?: Connected; stopping: boolean } = { stopping: false };
 
   const connected = async (): Promise<Connected> => {

@@ -34,7 +34,10 @@ export function guardedFetch(options: GuardOptions): typeof globalThis.fetch {
       throw new AgentError("base_url_not_allowed", `a request to ${url.origin} left the model's base_url`);
     }
     const key = options.key();
-    const request = { ...init, headers: headersFor(init.headers, { ...options.trace?.(), ...options.authorization(key) }) };
+    const request = {
+      ...init,
+      headers: headersFor(init.headers, { ...options.trace?.(), ...options.authorization(key) }),
+    };
     for (let retry = 0; ; retry++) {
       const attempt = await tryOnce(url, request, options);
       const wait = retry < options.maxRetries ? secondsBefore(retry, attempt) : undefined;

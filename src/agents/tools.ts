@@ -1,12 +1,12 @@
 import { ToolMessage } from "@langchain/core/messages";
 import { type DynamicStructuredTool, tool } from "@langchain/core/tools";
 import { type AgentMiddleware, createMiddleware } from "langchain";
+import { withinCall } from "../observability/run-watch.ts";
 import { permission } from "./approval.ts";
 import { callDigest } from "./definition-hash.ts";
 import type { Egress } from "./egress.ts";
 import { prepareHttp, type ToolOutcome } from "./http-tool.ts";
 import { type CallConfig, runJournaled } from "./journaled-tool.ts";
-import { withinCall } from "../observability/run-watch.ts";
 import { isRecord } from "./json.ts";
 import { ArgumentProblem } from "./templates.ts";
 import type { ToolDefinition } from "./tool-definition.ts";

@@ -109,6 +109,7 @@ const models = {
     100_000,
     "Requests under way at once to one provider's server: of this process; with Redis, of all.",
   ),
+  MODEL_PRICES: text("JSON file with what models cost, for `usage.cost_usd`.", "no cost is counted"),
   ALLOW_OFFLINE_MODELS: flag("Allows the providers `scripted` and `echo`.", "`true`; in production `false`"),
 };
 const tools = {
@@ -128,6 +129,16 @@ const runs = {
 const retention = {
   RETENTION_DAYS: integer(7, 1, 3650, "Days that a finished job, and the knowledge of its events, is kept."),
 };
+const telemetry = {
+  OTEL_EXPORTER_OTLP_ENDPOINT: text(
+    "Collector that takes spans by OTLP over HTTP; `/v1/traces` is added.",
+    "no spans are made",
+    URL_ONLY,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text("The same, taken as it is.", "the one above", URL_ONLY),
+  OTEL_SERVICE_NAME: textOr("agent-executor", "`service.name` of the spans.", NO_SPACES),
+  OTEL_SDK_DISABLED: Type.Boolean({ default: false, description: "`true`: no spans, whatever else is set." }),
+};
 const platform = {
   K_SERVICE: text("Knative service; its presence means production."),
   K_REVISION: text("Knative revision, for the logs."),
@@ -141,6 +152,7 @@ const groups = {
   tools,
   runs,
   retention,
+  telemetry,
   callers,
   platform,
 };
@@ -152,6 +164,7 @@ const Environment = Type.Object({
   ...tools,
   ...runs,
   ...retention,
+  ...telemetry,
   ...callers,
   ...platform,
 });

@@ -30,4 +30,3 @@ export function nameAgent(span: Span | undefined, agent: { name: string; hash: s
   span?.updateName(`invoke_agent ${name}`);
   span?.setAttributes({ "gen_ai.agent.name": name, "gen_ai.agent.id": agent.hash });
 }
-

@@ -2,7 +2,9 @@ import type { Attributes } from "@opentelemetry/api";
 
 /** What LangChain tells of a model's answer; only the part that is read. */
 export type ModelResult = {
-  generations: { message?: { usage_metadata?: TokenCounts; response_metadata?: Record<string, unknown> } }[][];
+  generations: {
+    message?: { usage_metadata?: TokenCounts; response_metadata?: Record<string, unknown> };
+  }[][];
 };
 export type TokenCounts = {
   input_tokens: number;

@@ -1,8 +1,8 @@
 import { Counter, Gauge, Histogram } from "prom-client";
 import { registry } from "./registry.ts";
 
-export { registry };
 export * from "./work-metrics.ts";
+export { registry };
 
 /** Callers say what happened in words of the domain; only the files of metrics know instruments and labels. */
 const registers = [registry];

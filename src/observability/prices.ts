@@ -13,7 +13,8 @@ export function priceOf(price: Price | undefined, { input, output, cached }: Tok
 /** Reads a price table, `{"openai/gpt-4o-mini": {"input": 0.15, "output": 0.6, "cached": 0.075}}`. */
 export function readPrices(text: string): ReadonlyMap<string, Price> {
   const table = parse(text);
-  if (typeof table !== "object" || table === null || Array.isArray(table)) throw wrong("must be a JSON object");
+  if (typeof table !== "object" || table === null || Array.isArray(table))
+    throw wrong("must be a JSON object");
   return new Map(Object.entries(table).map(([name, price]) => [name, readPrice(name, price)]));
 }
 

@@ -95,7 +95,8 @@ export class RunWatch {
         ...(callId !== undefined && { "gen_ai.tool.call.id": callId.slice(0, 100) }),
       });
     },
-    handleToolEnd: (output: unknown, id: string): void => this.#end(id, toldFailure(output) ? "failed" : "ok"),
+    handleToolEnd: (output: unknown, id: string): void =>
+      this.#end(id, toldFailure(output) ? "failed" : "ok"),
     handleToolError: (error: unknown, id: string): void => this.#end(id, endingOf(error), error),
     handleChatModelStart: (
       _model: unknown,

@@ -145,11 +145,15 @@ export const poolMetrics = {
 };
 
 let delay: IntervalHistogram | undefined;
-gauge("event_loop_lag_seconds", "Longest time that the process stood still since the last scrape.", function () {
-  if (delay === undefined) {
-    delay = monitorEventLoopDelay({ resolution: 20 });
-    delay.enable();
-  }
-  this.set(delay.count === 0 ? 0 : Math.max(0, delay.max / 1e9 - 0.02));
-  delay.reset();
-});
+gauge(
+  "event_loop_lag_seconds",
+  "Longest time that the process stood still since the last scrape.",
+  function () {
+    if (delay === undefined) {
+      delay = monitorEventLoopDelay({ resolution: 20 });
+      delay.enable();
+    }
+    this.set(delay.count === 0 ? 0 : Math.max(0, delay.max / 1e9 - 0.02));
+    delay.reset();
+  },
+);

@@ -88,7 +88,10 @@ export class Door {
       const { runId, jobId, status, isNew } = accepted;
       const duration_ms = Math.round(performance.now() - startedAt);
       const keys = { job_id: jobId, run_id: runId, trace_id: traceIdOf(submission.traceparent) };
-      log?.info({ ...keys, event_id: submission.eventId, is_new: isNew, status, duration_ms }, "event accepted");
+      log?.info(
+        { ...keys, event_id: submission.eventId, is_new: isNew, status, duration_ms },
+        "event accepted",
+      );
       crashPoint("accept: stored, not started");
       const isOver = FINAL.has(status) || status === "waiting";
       if (!isNew && isOver) return await this.#storedAnswer(accepted);

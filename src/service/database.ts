@@ -10,10 +10,11 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
     return await openEmbedded({ directory: postgres.dataDir, schema: postgres.schema });
   }
   const { openServer } = await import("../postgres/server.ts");
-  const { databaseMetrics } = await import("../observability/metrics.ts");
+  const { databaseMetrics, poolMetrics } = await import("../observability/metrics.ts");
   return openServer({
     ...postgres,
     lockHoldMs: Math.floor((runs.leaseSeconds * 1000) / 3),
+    watchPool: poolMetrics.watch,
     onConnectionError: (error) => {
       databaseMetrics.connectionFailed();
       log.warn({ err: error, component: "postgres" }, "a connection broke");

@@ -8,6 +8,8 @@ import type { Lifetime } from "../lifetime/lifetime.ts";
 import { pause } from "../lifetime/pause.ts";
 import { Poller } from "../lifetime/poller.ts";
 import type { Logger } from "../observability/logger.ts";
+import type { Price } from "../observability/prices.ts";
+import { inSpan, ROOT_CONTEXT } from "../observability/spans.ts";
 import type { Database } from "../postgres/database.ts";
 import type { Door } from "../runs/door.ts";
 import { openDatabase } from "./database.ts";
@@ -18,6 +20,7 @@ export type Settings = {
   overrides: ReadonlyMap<string, string>;
   egressAllow: EgressAllow;
   sinkCa: readonly string[] | undefined;
+  prices: ReadonlyMap<string, Price> | undefined;
 };
 
 /** What there is once Postgres has answered. */
@@ -36,7 +39,10 @@ export async function connectUntilDone(
   const { setUpCheckpoints } = await import("../checkpoints/set-up.ts");
   for (let tries = 0; !stopping(); tries++) {
     try {
-      await migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]);
+      const attributes = { "db.system.name": "postgresql", "agent_executor.tries": tries + 1 };
+      await inSpan("connect postgresql", { attributes, parent: ROOT_CONTEXT }, () =>
+        migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]),
+      );
       return await openRuns(config, settings, db, log, lifetime);
     } catch (error) {
       const { databaseMetrics } = await import("../observability/metrics.ts");
@@ -61,7 +67,7 @@ async function openRuns(
   const { Worker } = await import("../runs/worker.ts");
   const { Agents } = await import("../agents/compile.ts");
   const { openModelGate } = await import("./model-gate.ts");
-  const { modelMetrics } = await import("../observability/metrics.ts");
+  const { graphMetrics, modelMetrics } = await import("../observability/metrics.ts");
   const { runs, events, sink, models } = config;
   const gate = openModelGate(models.maxConcurrent, undefined, log);
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
@@ -79,6 +85,7 @@ async function openRuns(
     db,
     agents: new Agents({
       egress: { allow: settings.egressAllow },
+      onCache: graphMetrics.looked,
       settings: () => ({
         providers: { openai: models.openai, anthropic: models.anthropic },
         allowedBaseUrls: models.baseUrls,
@@ -88,6 +95,7 @@ async function openRuns(
       }),
     }),
     maxLimits: runs.maxLimits,
+    prices: settings.prices,
     name,
     leaseSeconds: runs.leaseSeconds,
     maxConcurrent: runs.maxConcurrent,
@@ -104,7 +112,8 @@ async function openRuns(
     maxQueuedOfJob: runs.maxQueuedPerJob,
   });
   const sinkDeadlineMs = (sink?.deadlineSeconds ?? 0) * 1000;
-  const door = new Door({ db, acceptor, worker, waiters, sender, deliverer, sinkDeadlineMs });
+  const doorLog = log.child({ component: "door" });
+  const door = new Door({ db, acceptor, worker, waiters, sender, deliverer, sinkDeadlineMs, log: doorLog });
   lifetime.own(await openRetention(config, db, log), (each) => each.stop());
   const stopRuns = async () => {
     await worker.stop(config.shutdownGraceSeconds * 1000);
