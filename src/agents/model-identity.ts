@@ -3,8 +3,9 @@ import { withinCall } from "../observability/run-watch.ts";
 import type { ModelDefinition } from "./definition.ts";
 
 type Manager = { runId?: string } | undefined;
-/** The two ways in which LangChain asks a model; callers see neither. */
+/** The two ways in which LangChain asks a model, which callers do not see, and the way to another one. */
 type Asked = {
+  withConfig(config: unknown): object;
   _generate(messages: unknown, options: unknown, manager: Manager): Promise<unknown>;
   _streamResponseChunks(messages: unknown, options: unknown, manager: Manager): AsyncGenerator<unknown>;
 };
@@ -17,6 +18,12 @@ export function identified<M extends BaseChatModel>(model: M, definition: ModelD
   model.metadata = { model_provider: definition.provider, model_name: definition.model_name ?? "" };
   if (definition.provider !== "openai" && definition.provider !== "anthropic") return model;
   const asked = model as unknown as Asked;
+  const withConfig = asked.withConfig.bind(model);
+  // OpenAI's client makes a new model of its fields whenever tools are bound to it.
+  asked.withConfig = (config) => {
+    const configured = withConfig(config);
+    return "_generate" in configured ? identified(configured as BaseChatModel, definition) : configured;
+  };
   const generate = asked._generate.bind(model);
   const stream = asked._streamResponseChunks.bind(model);
   asked._generate = (messages, options, manager) =>

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import process from "node:process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startToolServer, type ToolServer } from "../faults/tool-server.ts";
 import { executeEvent } from "../support/agents.ts";
@@ -84,7 +85,7 @@ describe("the trace of a job", { timeout: 60_000 }, () => {
     await third.kill("SIGTERM");
 
     const tree = traceTree(collector.spans, TRACE);
-    console.log(tree);
+    process.stdout.write(`${tree}\n`);
     const [accepted] = named("process ");
     expect(accepted).toMatchObject({ parentId: "00f067aa0ba902b7", kind: "consumer" });
     expect(accepted?.links).toEqual([{ traceId: "a".repeat(32), spanId: "b".repeat(16) }]);

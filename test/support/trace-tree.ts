@@ -13,38 +13,48 @@ const SHOWN = [
 
 /**
  * The spans of one trace as a tree. A span that is named as a parent and was never sent is one of a
- * process that was killed inside of it; it stands where its first child began.
+ * process that was killed inside of it; it stands below the event, where its
+ * first child began.
  */
 export function traceTree(spans: readonly SeenSpan[], traceId: string): string {
-  const own = spans.filter((span) => span.traceId === traceId).toSorted((a, b) => a.startMs - b.startMs);
-  const known = new Set(own.map(({ spanId }) => spanId));
-  const began = own[0]?.startMs ?? 0;
-  const lines: string[] = [];
+  const sent = spans.filter((span) => span.traceId === traceId).toSorted(byStart);
+  const [first] = sent;
+  if (first === undefined) return "(no span)";
+  const own = [...sent, ...neverEnded(sent, first)].toSorted(byStart);
+  const lines = ["         (the sender)"];
   const show = (parentId: string, depth: number): void => {
-    for (const span of own) if (span.parentId === parentId) line(span, depth);
+    for (const span of own.filter((each) => each.parentId === parentId)) {
+      const at = `+${((span.startMs - first.startMs) / 1000).toFixed(2)} s`.padStart(8);
+      lines.push(`${at} ${"  ".repeat(depth)}${describe(span)}`);
+      show(span.spanId, depth + 1);
+    }
   };
-  const line = (span: SeenSpan, depth: number): void => {
-    const words = SHOWN.filter(
-      (name) => span.attributes[name] !== undefined && span.attributes[name] !== false,
-    );
-    const about = words
-      .map((name) => `${name.split(".").slice(-1)}=${String(span.attributes[name])}`)
-      .join(" ");
-    const at = `+${((span.startMs - began) / 1000).toFixed(2)} s`.padStart(8);
-    lines.push(
-      `${at}  ${"  ".repeat(depth)}${span.name}  ${span.durationMs.toFixed(0)} ms${about && `  ${about}`}`,
-    );
-    show(span.spanId, depth + 1);
-  };
-  const roots = [...new Set(own.map(({ parentId }) => parentId).filter((id) => !known.has(id)))];
-  for (const root of roots) {
-    const isFirst = root === roots[0];
-    lines.push(
-      isFirst
-        ? "          (the sender's span)"
-        : "            (a span that never ended: its process was killed)",
-    );
-    show(root, isFirst ? 1 : 2);
-  }
+  show(first.parentId, 1);
   return lines.join("\n");
+}
+
+const byStart = (a: SeenSpan, b: SeenSpan) => a.startMs - b.startMs;
+
+function neverEnded(sent: readonly SeenSpan[], first: SeenSpan): SeenSpan[] {
+  const known = new Set([first.parentId, ...sent.map(({ spanId }) => spanId)]);
+  const lost = new Set(sent.map(({ parentId }) => parentId).filter((id) => !known.has(id)));
+  return [...lost].map((spanId) => {
+    const startMs = sent.find(({ parentId }) => parentId === spanId)?.startMs ?? 0;
+    const name = "(never ended: its process was killed)";
+    return {
+      ...first,
+      spanId,
+      parentId: first.spanId,
+      name,
+      startMs,
+      durationMs: Number.NaN,
+      attributes: {},
+    };
+  });
+}
+
+function describe({ name, durationMs, attributes }: SeenSpan): string {
+  const words = SHOWN.filter((each) => attributes[each] !== undefined && attributes[each] !== false);
+  const about = words.map((each) => `${each.split(".").at(-1)}=${String(attributes[each])}`);
+  return [name, ...(Number.isNaN(durationMs) ? [] : [`${durationMs.toFixed(0)} ms`]), ...about].join("  ");
 }
