@@ -15,7 +15,7 @@ async function main(): Promise<void> {
   const service = await startService(config, log);
   // A little more than the runs get, so that closing connections still fits in.
   const delay = (config.shutdownGraceSeconds + 3) * 1000;
-  closeWithGrace({ delay, logger: false }, async ({ err, signal }) => {
+  closeWithGrace({ delay, logger: false, skip: ["SIGUSR2"] }, async ({ err, signal }) => {
     if (err) log.fatal({ err }, "stopping after an uncaught error");
     else log.info({ signal }, "stopping");
     await service.close();

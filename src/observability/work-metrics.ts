@@ -49,6 +49,11 @@ const sandbox = new Histogram({
 const spans = counter("spans_total", "Spans by what became of them.", ["outcome"]);
 const logs = counter("log_lines_dropped_total", "Log lines that were left out because too many were alike.");
 
+// There from the start: a rate over a series that appears with its first failure misses that one.
+for (const outcome of ["kept", "lost", "failed"]) leases.inc({ outcome }, 0);
+for (const outcome of ["exported", "failed", "dropped"]) spans.inc({ outcome }, 0);
+for (const result of ["hit", "miss"]) graphs.inc({ result }, 0);
+
 export type EventOutcome = "stored" | "answered" | "refused" | "busy" | "failed";
 export type Ending = "ok" | "failed" | "interrupted" | "aborted";
 
