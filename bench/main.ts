@@ -11,6 +11,7 @@ import { asText, type Summary } from "./report.ts";
 import { countRoundTrips } from "./round-trips.ts";
 import { measureStarts } from "./start.ts";
 import { loadRatios, loadRows, startRatios, startRows } from "./summary.ts";
+import { measureTelemetry, telemetryText } from "./telemetry.ts";
 import { measureThroughput } from "./throughput.ts";
 
 /** Progress goes to stderr: stdout is the table. */
@@ -37,6 +38,7 @@ async function measure(programs: Programs, options: Options) {
   const roundTrips = await countRoundTrips(programs, options, say);
   const starts = await measureStarts(programs, options, say);
   const cells = await measureThroughput(programs, options, say);
+  const telemetry = await measureTelemetry(programs, options, say);
   const { service, stock } = roundTrips;
   const summary: Summary = {
     load: loadRows(cells),
@@ -45,9 +47,12 @@ async function measure(programs: Programs, options: Options) {
     startRatios: startRatios(starts),
     roundTrips: { service, stock, ratio: service.perEvent / stock.perEvent },
   };
-  const errors = [service, stock, ...starts, ...cells].reduce((sum, each) => sum + each.errors, 0);
+  const errors = [service, stock, ...starts, ...cells, ...telemetry].reduce(
+    (sum, each) => sum + each.errors,
+    0,
+  );
   const { results: _, ...settings } = options;
-  return { takenAt, machine, settings, errors, summary, rounds: { load: cells, start: starts } };
+  return { takenAt, machine, settings, errors, summary, rounds: { load: cells, start: starts, telemetry } };
 }
 
 async function publish(results: Results, { rounds, seconds, results: folder }: Options): Promise<void> {
@@ -57,6 +62,7 @@ async function publish(results: Results, { rounds, seconds, results: folder }: O
   await writeFile(file, `${JSON.stringify(results, null, 2)}\n`);
   console.log(`${machine.cpus} x ${machine.cpu}, Node ${machine.node}, Postgres ${machine.postgres}\n`);
   console.log(asText(summary, rounds, seconds));
+  console.log(telemetryText(results.rounds.telemetry));
   say(file);
   if (errors === 0) return;
   const all = [...results.rounds.start, ...results.rounds.load];

@@ -54,7 +54,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     throw new AgentError("not_ready", "still connecting: /ready says to what", { retryAfterSeconds: 1 });
   };
   const server = await buildServer({
-    log,
+    log: log.child({ component: "http" }),
     door: async () => (await connected()).door,
     typePrefix: config.events.typePrefix,
     maxBodyBytes: config.server.maxBodyBytes,

@@ -28,7 +28,14 @@ describe("the benchmark", () => {
     const { code, stdout, stderr } = await runCommand(process.execPath, args, { timeoutMs: 110_000 });
 
     expect(code, stderr).toBe(0);
-    for (const title of ["Under load", "Ratios under load", "Start", "Statements to Postgres", "Noise"]) {
+    for (const title of [
+      "Under load",
+      "Ratios under load",
+      "Start",
+      "Statements to Postgres",
+      "Noise",
+      "Telemetry",
+    ]) {
       expect(stdout).toContain(title);
     }
     const [file = "", ...others] = await readdir(folder);

@@ -1,5 +1,6 @@
 import { type LogFn, type Logger, pino } from "pino";
 import { LogFilter } from "./log-filter.ts";
+import { activeSpanContext } from "./spans.ts";
 
 export type { Logger };
 
@@ -12,6 +13,11 @@ export function createLogger(level: LogLevel): Logger {
   return pino({
     // The filter decides: loggers that were made from this one would keep the level of that moment.
     level: level === "silent" ? "silent" : "trace",
+    // What is said while something is traced is joined to it; a line that names a trace keeps its own.
+    mixin: () => {
+      const active = activeSpanContext();
+      return active === undefined ? {} : { trace_id: active.traceId };
+    },
     hooks: { logMethod: filtered(filter) },
     base: null,
     messageKey: "message",

@@ -190,6 +190,7 @@ export class Door {
     const { db, sender, worker } = this.#options;
     const result = await cancelRuns(db, request, sender);
     crashPoint("cancel: committed, not announced");
+    this.#options.log?.info({ job_id: request.jobId, run_id: result.touched?.runId }, "cancel taken");
     if (result.touched) touches(result.touched.runId);
     for (const settled of result.settled) worker.announce(settled);
     worker.lookForCancels();
@@ -209,9 +210,15 @@ export class Door {
 
   /** All of it or nothing, in one transaction; nobody waits for a batch. */
   async submitAll(submissions: readonly ExecuteSubmission[]): Promise<void> {
-    const { db, acceptor, worker } = this.#options;
+    const { db, acceptor, worker, sender } = this.#options;
+    const type = `${sender.prefix}.execute`;
+    const traced = await Promise.all(
+      submissions.map((each) =>
+        acceptEvent({ ...each, type }, each.traceparent, async (traceparent) => ({ ...each, traceparent })),
+      ),
+    );
     await db.transaction(async (tx) => {
-      await acceptor.acceptAll(tx, submissions);
+      await acceptor.acceptAll(tx, traced);
       crashPoint("batch: stored, not committed");
     });
     crashPoint("batch: committed, not started");

@@ -34,6 +34,12 @@ it.each([
   ).toEqual([]);
 });
 
+it("main.ts is loaded without what sends spans off", () => {
+  const packages = packagesOf(resolve(room, "../main.ts"));
+  expect(packages.filter((each) => each.startsWith("@opentelemetry/"))).toContain("@opentelemetry/api");
+  expect(packages.filter((each) => /opentelemetry.*(sdk|exporter|resources)/.test(each))).toEqual([]);
+});
+
 it("sees the imports that it looks for", () => {
   expect(packagesOf(resolve(room, "openai.ts"))).toContain("@langchain/openai");
   expect(packagesOf(resolve(room, "definition.ts"))).toContain("typebox/compile");
