@@ -82,7 +82,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
       allowOffline: given.ALLOW_OFFLINE_MODELS ?? !production,
     },
     tools: { egressAllow: given.EGRESS_ALLOW }, // as texts: the agents room reads them
-    tracing: chooseTracing(given),
+    tracing: chooseTracing(given, found),
     retentionDays: given.RETENTION_DAYS,
     runs: {
       maxConcurrent: given.MAX_CONCURRENT_RUNS,

@@ -137,6 +137,9 @@ const telemetry = {
   ),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text("The same, taken as it is.", "the one above", URL_ONLY),
   OTEL_SERVICE_NAME: textOr("agent-executor", "`service.name` of the spans.", NO_SPACES),
+  OTEL_EXPORTER_OTLP_PROTOCOL: text(
+    "`http/protobuf`; with another one no spans are made, and a line says so.",
+  ),
   OTEL_SDK_DISABLED: Type.Boolean({ default: false, description: "`true`: no spans, whatever else is set." }),
 };
 const platform = {
