@@ -1,3 +1,4 @@
+import { attributesIn, type SentAttributes } from "../events/outgoing.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import { Poller } from "../lifetime/poller.ts";
 import { sendEvent } from "../observability/event-spans.ts";
@@ -21,8 +22,8 @@ export type DelivererOptions = {
   /** How long one attempt may take: for so long no other process touches the row. */
   attemptSeconds: number;
   report: (what: string, error: unknown) => void;
-  /** Told of each attempt, with the event's bytes. */
-  tried?: (event: string, kind: PostResult["kind"], ms: number) => void;
+  /** Told of each attempt. */
+  tried?: (event: SentAttributes, kind: PostResult["kind"], ms: number) => void;
   random?: () => number;
 };
 
@@ -130,13 +131,16 @@ export class Deliverer {
   async #post({ event, target, attempts }: OutboxRow): Promise<PostResult> {
     const { poster, tried } = this.#options;
     const startedAt = performance.now();
-    const result = await sendEvent(event, target, attempts + 1, async (span) => {
+    const attributes = attributesIn(event);
+    const { id: eventId, subject: jobId, source, type, traceparent } = attributes;
+    const names = { eventId, jobId, source, type, traceparent };
+    const result = await sendEvent(names, target, attempts + 1, async (span) => {
       const answer = await poster.post(event);
       span?.setAttribute("agent_executor.outcome", answer.kind);
       if (span && answer.kind !== "taken") failSpan(span, answer.kind);
       return answer;
     });
-    tried?.(event, result.kind, Math.round(performance.now() - startedAt));
+    tried?.(attributes, result.kind, Math.round(performance.now() - startedAt));
     return result;
   }
 

@@ -1,7 +1,6 @@
 import { type Link, SpanKind } from "@opentelemetry/api";
 import {
   activeSpanContext,
-  type Context,
   formatTraceparent,
   inSpan,
   remoteContext,
@@ -70,19 +69,17 @@ export function noteDecision(
 
 /** Hands an event to a target, as a child of what made it; its bytes are final, so they name their parent. */
 export async function sendEvent<T>(
-  bytes: string,
+  event: EventNames & { traceparent: string | undefined },
   target: string,
   attempt: number,
   work: (span: Span | undefined) => Promise<T>,
 ): Promise<T> {
   if (!tracing.isOn) return await work(undefined);
-  const { traceparent, id, source, type, subject } = JSON.parse(bytes) as Record<string, string>; // our own bytes
-  const event = { source: source ?? "", eventId: id ?? "", type: type ?? "", jobId: subject ?? "" };
   const attributes = {
     ...attributesOf(event, "send"),
     "messaging.destination.name": target,
     "agent_executor.delivery_attempt": attempt,
   };
-  const parent: Context = remoteContext(traceparent);
+  const parent = remoteContext(event.traceparent);
   return await inSpan(`send ${target}`, { kind: SpanKind.PRODUCER, attributes, parent }, work);
 }

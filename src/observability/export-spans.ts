@@ -1,6 +1,6 @@
 import { diag, trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
-import { resourceFromAttributes } from "@opentelemetry/resources";
+import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import {
   BasicTracerProvider,
   BatchSpanProcessor,
@@ -37,7 +37,8 @@ export function exportSpans({ url, resource, report }: ExportOptions): { close()
     exportTimeoutMillis: EXPORT_MS,
   });
   const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes(resource),
+    // OTEL_RESOURCE_ATTRIBUTES says what the operator wants to know of this process.
+    resource: detectResources({ detectors: [envDetector] }).merge(resourceFromAttributes(resource)),
     spanProcessors: [new BoundedProcessor(batches, counting)],
   });
   trace.setGlobalTracerProvider(provider);

@@ -43,14 +43,11 @@ export async function openDeliverer(
     target: "sink",
     poster: postTo(new URL(sink.url), { timeoutSeconds, ca, token }),
     attemptSeconds: timeoutSeconds,
-    tried: (event, outcome, duration_ms) =>
-      log.info({ component: "delivery", ...keysOf(event), outcome, duration_ms }, "result posted"),
+    tried: ({ id: event_id, subject: job_id, traceparent }, outcome, duration_ms) => {
+      const keys = { component: "delivery", job_id, event_id, trace_id: traceIdOf(traceparent) };
+      if (outcome === "taken") log.info({ ...keys, duration_ms }, "result posted");
+      else log.warn({ ...keys, outcome, duration_ms }, "result not taken");
+    },
     report: (what, error) => log.warn({ err: error, component: "delivery" }, `${what} failed`),
   });
-}
-
-/** Of an event of ours, by its bytes. */
-function keysOf(event: string) {
-  const { subject, id, traceparent } = JSON.parse(event) as Record<string, string>;
-  return { job_id: subject, event_id: id, trace_id: traceIdOf(traceparent) };
 }
