@@ -3,7 +3,6 @@ import { bundle } from "../scripts/lib/bundle.ts";
 
 /** Does what the watch of a run must do in any case, and looks at nothing. */
 const BLIND_WATCH = `
-  export const withinCall = (_callId, work) => work();
   export class RunWatch {
     constructor(counter) {
       const handleLLMEnd = (result) => counter.handleLLMEnd(result);

@@ -1,5 +1,5 @@
 import type { BaseChatModel } from "@langchain/core/language_models/chat_models";
-import { withinCall } from "../observability/run-watch.ts";
+import { withinCall } from "../observability/call-places.ts";
 import type { ModelDefinition } from "./definition.ts";
 
 type Manager = { runId?: string } | undefined;

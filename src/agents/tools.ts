@@ -1,7 +1,7 @@
 import { ToolMessage } from "@langchain/core/messages";
 import { type DynamicStructuredTool, tool } from "@langchain/core/tools";
 import { type AgentMiddleware, createMiddleware } from "langchain";
-import { withinCall } from "../observability/run-watch.ts";
+import { withinCall } from "../observability/call-places.ts";
 import { permission } from "./approval.ts";
 import { callDigest } from "./definition-hash.ts";
 import type { Egress } from "./egress.ts";

@@ -1,4 +1,4 @@
-import { telemetryMetrics } from "./metrics.ts";
+import { logMetrics } from "./tallies.ts";
 
 const LEVELS = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60, silent: Infinity } as const;
 type LevelName = keyof typeof LEVELS;
@@ -49,7 +49,7 @@ export class LogFilter {
     }
     count.seen++;
     if (count.seen <= MOST_ALIKE) return 0;
-    telemetryMetrics.logLinesDropped(1);
+    logMetrics.leftOut();
     return undefined;
   }
 }

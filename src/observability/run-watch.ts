@@ -1,3 +1,4 @@
+import { places } from "./call-places.ts";
 import { type CallNames, callAttributes, type ModelResult, resultAttributes, tokensOf } from "./genai.ts";
 import { type Ending, modelMetrics, nodeMetrics, toolMetrics } from "./metrics.ts";
 import { type Price, priceOf } from "./prices.ts";
@@ -11,7 +12,6 @@ import {
   SpanKind,
   startSpan,
   tracing,
-  within,
 } from "./spans.ts";
 
 /** Counts what a run uses; called before anything is measured here. */
@@ -24,15 +24,6 @@ export type Counter = {
 
 type Metadata = Readonly<Record<string, unknown>>;
 type Call = { kind: "node" | "tool" | "chat"; label: string; startedAt: number; span: Span | undefined };
-
-/** Where calls that are under way belong in their traces, by LangChain's id of the call. */
-const places = new Map<string, Context>();
-
-/** Does the work inside of a call's span: LangChain tells of a call, but does not run it for us. */
-export function withinCall<T>(callId: string | undefined, work: () => T): T {
-  const place = callId === undefined ? undefined : places.get(callId);
-  return place === undefined ? work() : within(place, work);
-}
 
 /**
  * What happens in one attempt of a run, as figures and spans. All of it hangs on one handler: each

@@ -1,6 +1,7 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram } from "prom-client";
 import { registry } from "./registry.ts";
+import { tallies } from "./tallies.ts";
 
 const registers = [registry];
 const PREFIX = "agent_executor_";
@@ -10,10 +11,25 @@ const gauge = (name: string, help: string, collect?: (this: Gauge) => void) =>
 const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
   new Counter<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers });
 
-const events = counter("events_total", "Events by the door they came through and what became of them.", [
-  "door",
-  "outcome",
-]);
+new Counter({
+  name: `${PREFIX}events_total`,
+  help: "Events by the door they came through and what became of them.",
+  labelNames: ["door", "outcome"],
+  registers,
+  collect() {
+    this.reset();
+    for (const { count, ...labels } of tallies.events()) this.inc(labels, count);
+  },
+});
+new Counter({
+  name: `${PREFIX}log_lines_dropped_total`,
+  help: "Log lines that were left out because too many were alike.",
+  registers,
+  collect() {
+    this.reset();
+    this.inc(tallies.linesLeftOut());
+  },
+});
 const active = gauge("runs_active", "Runs that this process has at work, each under a lease of its own.");
 const attempts = counter("run_attempts_total", "Attempts at runs by how they ended.", ["outcome"]);
 const leases = counter("lease_renewals_total", "Leases by what became of their renewal.", ["outcome"]);
@@ -47,20 +63,12 @@ const sandbox = new Histogram({
   registers,
 });
 const spans = counter("spans_total", "Spans by what became of them.", ["outcome"]);
-const logs = counter("log_lines_dropped_total", "Log lines that were left out because too many were alike.");
-
 // There from the start: a rate over a series that appears with its first failure misses that one.
 for (const outcome of ["kept", "lost", "failed"]) leases.inc({ outcome }, 0);
 for (const outcome of ["exported", "failed", "dropped"]) spans.inc({ outcome }, 0);
 for (const result of ["hit", "miss"]) graphs.inc({ result }, 0);
 
-export type EventOutcome = "stored" | "answered" | "refused" | "busy" | "failed";
 export type Ending = "ok" | "failed" | "interrupted" | "aborted";
-
-export const eventMetrics = {
-  /** One event has its answer, whichever door it came through. */
-  ended: (door: "http" | "nats", outcome: EventOutcome): void => events.inc({ door, outcome }),
-};
 
 export const attemptMetrics = {
   began: (): void => active.inc(),
@@ -115,7 +123,6 @@ export const graphMetrics = { looked: (result: "hit" | "miss"): void => graphs.i
 
 export const telemetryMetrics = {
   spans: (outcome: "exported" | "failed" | "dropped", count: number): void => spans.inc({ outcome }, count),
-  logLinesDropped: (count: number): void => logs.inc(count),
 };
 
 /** Connections of one pool at this moment. */

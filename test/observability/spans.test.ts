@@ -2,9 +2,11 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { registry } from "../../src/observability/metrics.ts";
+import { startToolServer } from "../faults/tool-server.ts";
 import { executeEvent, scripted } from "../support/agents.ts";
+import { callingAgent } from "../support/approvals.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { type Collector, startCollector } from "../support/otlp.ts";
 import { postEvent } from "../support/post.ts";
@@ -114,6 +116,26 @@ describe("the spans of a service", () => {
         links: [{ traceId: TRACE, spanId: "b7ad6b7169203331" }],
       },
     ]);
+  });
+
+  it("carry the trace to the tools, also without a collector, unless a tool has a traceparent of its own", async () => {
+    const tools = await startToolServer();
+    onTestFinished(() => tools.close());
+    const agent = callingAgent(
+      tools.url,
+      [[{ name: "plain", args: { amount: 1 } }], [{ name: "own", args: { amount: 2 } }]],
+      {},
+    ) as { tool_definitions: { name: string; runtime: Record<string, unknown> }[] };
+    const own = `00-${"3".repeat(32)}-${"4".repeat(16)}-01`;
+    for (const { name, runtime } of agent.tool_definitions) {
+      if (name === "own") runtime["headers"] = { traceparent: own };
+    }
+    const service = await startTestService({ EGRESS_ALLOW: "127.0.0.0/8" });
+
+    await postEvent(service.url, { ...executeEvent({ agent_definition: agent }), traceparent });
+    await service.close();
+
+    expect(tools.calls.map((call) => call.traceparent)).toEqual([traceparent, own]);
   });
 
   it("are not made for a trace that its sender does not sample", async () => {
