@@ -14,6 +14,7 @@ import { countRoundTrips } from "./round-trips.ts";
 import { measureStarts } from "./start.ts";
 import { measureStreams, streamsText } from "./streams.ts";
 import { loadRatios, loadRows, startRatios, startRows } from "./summary.ts";
+import { measureTelemetry, telemetryText } from "./telemetry.ts";
 import { measureThroughput } from "./throughput.ts";
 
 /** Progress goes to stderr: stdout is the table. */
@@ -44,6 +45,7 @@ async function measure(programs: Programs, options: Options) {
   say("streams: a run whose tokens are read by 50, 10 of them stuck, and by nobody");
   const streams = await measureStreams(options.rounds, options.streamedRuns);
   const doors = await measureDoors(programs, options, say);
+  const telemetry = await measureTelemetry(programs, options, say);
   const { service, stock } = roundTrips;
   const summary: Summary = {
     load: loadRows(cells),
@@ -54,9 +56,10 @@ async function measure(programs: Programs, options: Options) {
     roundTrips: { service, stock, ratio: service.perEvent / stock.perEvent },
     doors: doorSummary(doors),
   };
-  const errors = [service, stock, ...starts, ...cells, ...doors].reduce((sum, each) => sum + each.errors, 0);
+  const counted = [service, stock, ...starts, ...cells, ...doors, ...telemetry];
+  const errors = counted.reduce((sum, each) => sum + each.errors, 0);
   const { results: _, ...settings } = options;
-  const rounds = { load: cells, start: starts, doors, streams };
+  const rounds = { load: cells, start: starts, doors, streams, telemetry };
   return { takenAt, machine, settings, errors, summary, rounds };
 }
 
@@ -68,6 +71,7 @@ async function publish(results: Results, { rounds, seconds, results: folder }: O
   console.log(`${machine.cpus} x ${machine.cpu}, Node ${machine.node}, Postgres ${machine.postgres}\n`);
   console.log(asText(summary, rounds, seconds));
   console.log(streamsText(results.rounds.streams));
+  console.log(telemetryText(results.rounds.telemetry));
   say(file);
   if (errors === 0) return;
   const all = [...results.rounds.start, ...results.rounds.load, ...results.rounds.doors];

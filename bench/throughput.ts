@@ -66,7 +66,7 @@ async function startAll(
 }
 
 /** Until V8 has optimised it, a server takes two or three times its CPU. */
-async function warmUp(url: string, { warmUp, seconds }: Options): Promise<void> {
+export async function warmUp(url: string, { warmUp, seconds }: Options): Promise<void> {
   for (let answered = 0; answered < warmUp; ) {
     const { requests, errors } = await applyLoad(url, 32, Math.min(seconds, 1));
     if (errors > 0) return; // the rounds will say it
@@ -74,7 +74,7 @@ async function warmUp(url: string, { warmUp, seconds }: Options): Promise<void> 
   }
 }
 
-async function measureOne(
+export async function measureOne(
   server: SpawnedService,
   callers: number,
   seconds: number,

@@ -8,6 +8,7 @@ import { chooseNats } from "./config/nats.ts";
 import { chooseOidc } from "./config/oidc.ts";
 import { choosePostgres } from "./config/postgres.ts";
 import { chooseRedis } from "./config/redis.ts";
+import { chooseTracing } from "./config/tracing.ts";
 import { readRows } from "./config/values.ts";
 import { type Given, variables } from "./config/variables.ts";
 import { chooseVault } from "./config/vault.ts";
@@ -90,6 +91,7 @@ function arrange(given: Given, production: boolean, found: Findings) {
       modules: given.TOOL_MODULES,
     },
     agents: { dir: given.AGENTS_DIR, graphModules: given.GRAPH_MODULES }, // as texts: the agents room reads them
+    tracing: chooseTracing(given, found),
     retentionDays: given.RETENTION_DAYS,
     eventLog: eventLogLevels(given),
     runs: {

@@ -2,7 +2,7 @@ import process from "node:process";
 import closeWithGrace from "close-with-grace";
 import { readConfig, readEnvironment, secretsIn } from "./config.ts";
 import { AgentError } from "./errors/agent-error.ts";
-import { createLogger } from "./observability/logger.ts";
+import { createLogger, toggleDebug } from "./observability/logger.ts";
 import { hideValue } from "./observability/redaction.ts";
 import { startService } from "./service.ts";
 
@@ -12,11 +12,12 @@ async function main(): Promise<void> {
   const { config, notes } = readConfig(environment);
   const log = createLogger(config.logLevel);
   for (const note of notes) log.warn(note);
+  process.on("SIGUSR2", () => log.warn({ component: "logs" }, `log level is now ${toggleDebug()}`));
 
   const service = await startService(config, log);
   // A little more than the runs get, so that closing connections still fits in.
   const delay = (config.shutdownGraceSeconds + 3) * 1000;
-  closeWithGrace({ delay, logger: false }, async ({ err, signal }) => {
+  closeWithGrace({ delay, logger: false, skip: ["SIGUSR2"] }, async ({ err, signal }) => {
     if (err) log.fatal({ err }, "stopping after an uncaught error");
     else log.info({ signal }, "stopping");
     await service.close();

@@ -16,6 +16,7 @@ import { readiness, scrape } from "./service/probes.ts";
 import { type Connected, connectUntilDone, type ServiceState, type Settings } from "./service/runs.ts";
 import { openSecrets } from "./service/secrets.ts";
 import { openStreams } from "./service/streams.ts";
+import { openTracing, pricesOf } from "./service/tracing.ts";
 
 export type Service = {
   /** Where it listens. */
@@ -43,7 +44,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
     mcpServers: await readMcpServers(config.tools.mcpServers),
     graphModules: readGraphList(config.agents.graphModules),
     sinkCa: config.sink && (await sinkTrust(config.sink)),
+    prices: await pricesOf(config),
   };
+  // Opened first and so closed last: what the others say while they close is exported too.
+  lifetime.own(await openTracing(config, log), (tracing) => tracing.close());
   const state: ServiceState = { stopping: false };
 
   const connected = async (): Promise<Connected> => {
@@ -57,7 +61,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     throw new AgentError("not_ready", "still connecting: /ready says to what", { retryAfterSeconds: 1 });
   };
   const server = await buildServer({
-    log,
+    log: log.child({ component: "http" }),
     door: async () => (await connected()).door,
     typePrefix: config.events.typePrefix,
     maxBodyBytes: config.server.maxBodyBytes,

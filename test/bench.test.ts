@@ -36,6 +36,7 @@ describe("the benchmark", () => {
       "5-sub-agent",
       "Statements to Postgres",
       "The doors",
+      "Telemetry",
       "Noise",
     ]) {
       expect(stdout).toContain(title);

@@ -4,6 +4,7 @@ import * as https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
 import { AgentError } from "../errors/agent-error.ts";
+import { inSpan, SpanKind, traceHeaders } from "../observability/spans.ts";
 import type { EgressAllow } from "./egress-allow.ts";
 
 type Address = { address: string; family: number };
@@ -63,6 +64,22 @@ export class Egress {
 
   /** The answer, whatever its status. Throws egress_refused, an EgressFailure, or the signal's reason. */
   async send(request: EgressRequest): Promise<EgressResponse> {
+    const { method, url } = request;
+    // Neither path nor query: they may hold what a model or a person said.
+    const attributes = {
+      "http.request.method": method,
+      "server.address": url.hostname,
+      "server.port": portOf(url),
+    };
+    return await inSpan(method, { kind: SpanKind.CLIENT, attributes }, async (span) => {
+      const headers = { ...traceHeaders(), ...request.headers };
+      const response = await this.#send({ ...request, headers });
+      span.setAttribute("http.response.status_code", response.status);
+      return response;
+    });
+  }
+
+  async #send(request: EgressRequest): Promise<EgressResponse> {
     const { signal, seconds, url } = request;
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(tooLate(seconds, false)), seconds * 1000);

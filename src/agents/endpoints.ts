@@ -77,6 +77,11 @@ function missingKey(provider: HostedProvider, why: string): AgentError {
   return new AgentError("missing_credentials", message);
 }
 
+/** The provider's own server, and not one that the operator named. */
+export function isPublic(provider: HostedProvider, endpoint: URL): boolean {
+  return endpoint.origin === new URL(PUBLIC[provider]).origin;
+}
+
 function homeOf(provider: HostedProvider, settings: ModelSettings): URL {
   const url = parseBaseUrl(settings.providers[provider].baseUrl ?? PUBLIC[provider]);
   if (url !== undefined) return url;

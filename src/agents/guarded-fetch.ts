@@ -12,6 +12,8 @@ export type GuardOptions = AttemptOptions & {
   /** How the provider wants the key. */
   authorization(key: string): Record<string, string>;
   maxRetries: number;
+  /** Headers that carry the trace on; asked for every request. */
+  trace?(): Readonly<Record<string, string>>;
   retried(): void;
 };
 
@@ -32,7 +34,10 @@ export function guardedFetch(options: GuardOptions): typeof globalThis.fetch {
       throw new AgentError("base_url_not_allowed", `a request to ${url.origin} left the model's base_url`);
     }
     const key = options.key();
-    const request = { ...init, headers: headersFor(init.headers, options.authorization(key)) };
+    const request = {
+      ...init,
+      headers: headersFor(init.headers, { ...options.trace?.(), ...options.authorization(key) }),
+    };
     for (let retry = 0; ; retry++) {
       const attempt = await tryOnce(url, request, options);
       const wait = retry < options.maxRetries ? secondsBefore(retry, attempt) : undefined;

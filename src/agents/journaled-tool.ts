@@ -9,6 +9,7 @@ export type CallConfig = {
   configurable?: Record<string, unknown>;
   signal?: AbortSignal;
   toolCall?: { id?: string | undefined };
+  callbacks?: object & { getParentRunId?(): string | undefined };
 };
 
 /** Under this name whoever runs a graph hands over the run's Journal, in `configurable`. */

@@ -1,11 +1,13 @@
 import type { BaseChatModel } from "@langchain/core/language_models/chat_models";
 import { AgentError } from "../errors/agent-error.ts";
+import { traceHeaders } from "../observability/spans.ts";
 import type { ModelDefinition } from "./definition.ts";
-import { type HostedProvider, keyFor, type ModelSettings, resolveEndpoint } from "./endpoints.ts";
+import { type HostedProvider, isPublic, keyFor, type ModelSettings, resolveEndpoint } from "./endpoints.ts";
 import type { Leave } from "./gate.ts";
 import { type GuardOptions, guardedFetch } from "./guarded-fetch.ts";
 import { below } from "./json.ts";
 import { describeModelError } from "./model-errors.ts";
+import { identified } from "./model-identity.ts";
 import { tokenCallbacks } from "./model-watch.ts";
 import type { UniversalOptions } from "./universal.ts";
 import type { UniversalProvider } from "./universal-providers.ts";
@@ -41,6 +43,10 @@ export async function createModel(
 }
 
 async function createOne(model: ModelDefinition, settings: () => ModelSettings): Promise<BaseChatModel> {
+  return identified(await construct(model, settings), model);
+}
+
+async function construct(model: ModelDefinition, settings: () => ModelSettings): Promise<BaseChatModel> {
   switch (model.provider) {
     case "openai": {
       const connection = connect("openai", model, settings);
@@ -77,6 +83,7 @@ function connect(
     maxRetries: now.maxRetries ?? MAX_RETRIES,
     enter: (signal) => enter(settings(), provider, endpoint.origin, signal),
     called: (outcome) => settings().watch?.called(provider, outcome),
+    trace: () => (isPublic(provider, endpoint) ? {} : traceHeaders()),
     retried: () => settings().watch?.retried(provider),
   });
   const callbacks = tokenCallbacks(provider, () => settings().watch);

@@ -11,7 +11,7 @@ type Options = Pick<AgentsOptions, "settings" | "egress" | "toolbox" | "graphMod
 
 /** The part of LangGraph's builder that does not depend on the names of nodes, which are data here. */
 type Builder = {
-  addNode(key: string, step: Step, options: { defer: boolean }): unknown;
+  addNode(key: string, step: Step, options: { defer: boolean; metadata: { node_kind: string } }): unknown;
   addEdge(from: string | string[], to: string): unknown;
   addConditionalEdges(from: string, choose: (state: State) => string[], targets: string[]): unknown;
   compile(options: { name: string }): Configurable;
@@ -24,9 +24,10 @@ export async function buildPipeline(definition: AgentDefinition, options: Option
   const edges = completed(definition.edges, nodes).map(withGraphsEnds);
   const { joins, deferred } = meetings(completed(definition.edges, nodes));
   const steps = await Promise.all(nodes.map((node) => stepOf(node, definition, options)));
-  nodes.forEach(({ key }, i) => {
+  nodes.forEach(({ key, type }, i) => {
     const step = steps[i];
-    if (step !== undefined) builder.addNode(key, step, { defer: deferred.has(key) });
+    const options = { defer: deferred.has(key), metadata: { node_kind: type } };
+    if (step !== undefined) builder.addNode(key, step, options);
   });
   for (const [to, sources] of joins) builder.addEdge(sources, to);
   for (const from of new Set(edges.map((edge) => edge.from))) {

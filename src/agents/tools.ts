@@ -1,6 +1,7 @@
 import { ToolMessage } from "@langchain/core/messages";
 import { type DynamicStructuredTool, tool } from "@langchain/core/tools";
 import { type AgentMiddleware, createMiddleware } from "langchain";
+import { withinCall } from "../observability/call-places.ts";
 import { permission } from "./approval.ts";
 import { callDigest } from "./definition-hash.ts";
 import { inject } from "./injection.ts";
@@ -16,15 +17,27 @@ import type { Toolbox } from "./toolbox.ts";
 export function createTool(definition: ToolDefinition, toolbox: Toolbox): DynamicStructuredTool {
   const { name, description, parameters } = definition;
   const call = async (args: unknown, config: CallConfig) => {
-    const { content, status } = await outcomeOf(definition, args, config, toolbox);
+    const { content, status } = await withinCall(callIdOf(config), () =>
+      outcomeOf(definition, args, config, toolbox),
+    );
     return new ToolMessage({ content, status, name, tool_call_id: config.toolCall?.id ?? "" });
   };
   const told = tool(call, { name, description, schema: parameters });
   // LangChain would check the arguments by the schema, patterns included, and tell the model our
   // stack where they do not fit. So what it runs takes anything, and we check.
-  const takesAnything = tool(call, { name, description, schema: {} });
+  const takesAnything = tool(call, {
+    name,
+    description,
+    schema: {},
+    metadata: { tool_kind: definition.runtime.type },
+  });
   told.invoke = takesAnything.invoke.bind(takesAnything);
   return told;
+}
+
+/** LangChain's id of the call: what is made inside of it has it as its parent. */
+function callIdOf({ callbacks }: CallConfig): string | undefined {
+  return callbacks !== undefined && "getParentRunId" in callbacks ? callbacks.getParentRunId() : undefined;
 }
 
 async function outcomeOf(

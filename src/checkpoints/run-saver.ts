@@ -10,6 +10,7 @@ import {
 import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import { AgentError } from "../errors/agent-error.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
+import { checkpointMetrics } from "../observability/metrics.ts";
 import type { Database } from "../postgres/database.ts";
 import { asPgPool } from "./set-up.ts";
 
@@ -153,6 +154,10 @@ export class RunSaver extends PostgresSaver {
       ...{ run_id: runId, attempt, ...this.#notes() },
     };
     crashPoint("checkpoint: made, not written");
+    const texts = [
+      JSON.stringify(this._dumpCheckpoint(checkpoint)),
+      JSON.stringify(await this._dumpMetadata(written)),
+    ];
     const fenced = await this.#db.query("saver-put", PUT, [
       runId,
       attempt,
@@ -164,10 +169,10 @@ export class RunSaver extends PostgresSaver {
       blobs.map((blob) => base64(blob[5])),
       checkpoint.id,
       checkpoint_id,
-      JSON.stringify(this._dumpCheckpoint(checkpoint)),
-      JSON.stringify(await this._dumpMetadata(written)),
+      ...texts,
     ]);
     if (fenced.length === 0) throw leaseLost();
+    checkpointMetrics.wrote(sizeOf(blobs.map((blob) => blob[5])) + texts.join("").length);
     crashPoint("checkpoint: written");
     this.writes++;
     if (checkpoint_ns === "") {
@@ -207,6 +212,7 @@ export class RunSaver extends PostgresSaver {
       ],
     );
     if (fenced.length === 0) throw leaseLost();
+    checkpointMetrics.wroteResults(sizeOf(rows.map((row) => row[7])));
     crashPoint("task: written");
   }
 
@@ -254,6 +260,10 @@ const FORGET = `
     writes as (delete from checkpoint_writes using fence where thread_id = $3),
     roots as (delete from checkpoints using fence where thread_id = $3)
   select 1 from fence`;
+
+function sizeOf(parts: readonly (Uint8Array | undefined)[]): number {
+  return parts.reduce((sum, part) => sum + (part?.byteLength ?? 0), 0);
+}
 
 function base64(bytes: Uint8Array | undefined): string | null {
   if (bytes === undefined) return null;

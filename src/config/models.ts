@@ -14,6 +14,7 @@ export function chooseModels(given: Given, production: boolean, { problems }: Fi
     anthropic: { apiKey: ANTHROPIC_API_KEY, baseUrl: given.ANTHROPIC_BASE_URL },
     baseUrls: given.MODEL_BASE_URLS,
     maxConcurrent: given.MODEL_MAX_CONCURRENT,
+    pricesFile: given.MODEL_PRICES,
     allowOffline,
   };
 }

@@ -130,6 +130,7 @@ const models = {
     100_000,
     "Requests under way at once to one provider's server: of this process; with Redis, of all.",
   ),
+  MODEL_PRICES: text("JSON file with what models cost, for `usage.cost_usd`.", "no cost is counted"),
   ALLOW_OFFLINE_MODELS: flag("Allows the providers `scripted` and `echo`.", "`true`; in production `false`"),
 };
 const agents = {
@@ -200,6 +201,19 @@ const retention = {
   EVENT_LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: "standard", description: "What the event log keeps." }),
   EVENT_LOG_LEVELS: list("Other levels for some types: `result=off,run.settled=verbose`.", LOG_LEVEL_OF),
 };
+const telemetry = {
+  OTEL_EXPORTER_OTLP_ENDPOINT: text(
+    "Collector that takes spans by OTLP over HTTP; `/v1/traces` is added.",
+    "no spans are made",
+    URL_ONLY,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text("The same, taken as it is.", "the one above", URL_ONLY),
+  OTEL_SERVICE_NAME: textOr("agent-executor", "`service.name` of the spans.", NO_SPACES),
+  OTEL_EXPORTER_OTLP_PROTOCOL: text(
+    "`http/protobuf`; with another one no spans are made, and a line says so.",
+  ),
+  OTEL_SDK_DISABLED: Type.Boolean({ default: false, description: "`true`: no spans, whatever else is set." }),
+};
 const platform = {
   K_SERVICE: text("Knative service; its presence means production."),
   K_REVISION: text("Knative revision, for the logs."),
@@ -217,6 +231,7 @@ const groups = {
   retention,
   vault,
   redis,
+  telemetry,
   callers,
   platform,
 };
@@ -232,6 +247,7 @@ const Environment = Type.Object({
   ...nats,
   ...retention,
   ...vault,
+  ...telemetry,
   ...callers,
   ...platform,
 });

@@ -1,5 +1,8 @@
+import { attributesIn, type SentAttributes } from "../events/outgoing.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import { Poller } from "../lifetime/poller.ts";
+import { sendEvent } from "../observability/event-spans.ts";
+import { failSpan } from "../observability/spans.ts";
 import type { Database } from "../postgres/database.ts";
 import {
   type DeliveryState,
@@ -10,7 +13,7 @@ import {
   type OutboxRow,
   takeDue,
 } from "./outbox.ts";
-import type { Poster } from "./post.ts";
+import type { Poster, PostResult } from "./post.ts";
 
 export type DelivererOptions = {
   db: Database;
@@ -19,6 +22,8 @@ export type DelivererOptions = {
   /** How long one attempt may take: for so long no other process touches the row. */
   attemptSeconds: number;
   report: (what: string, error: unknown) => void;
+  /** Told of each attempt. */
+  tried?: (event: SentAttributes, kind: PostResult["kind"], ms: number) => void;
   random?: () => number;
 };
 
@@ -103,7 +108,7 @@ export class Deliverer {
 
   async #handOver(row: OutboxRow): Promise<void> {
     crashPoint("delivery: taken up, not posted");
-    const result = await this.#options.poster.post(row.event);
+    const result = await this.#post(row);
     crashPoint("delivery: posted, not marked");
     if (result.kind === "taken") {
       if (this.#wasAway) this.#endRests();
@@ -121,6 +126,22 @@ export class Deliverer {
     // Half fixed, half by chance: processes that failed together must not come back together.
     const backOff = Math.min(2 ** row.attempts, 3600) * (0.5 + random() / 2);
     await markForLater(db, row, result.reason, Math.max(result.retryAfterSeconds ?? 0, backOff));
+  }
+
+  async #post({ event, target, attempts }: OutboxRow): Promise<PostResult> {
+    const { poster, tried } = this.#options;
+    const startedAt = performance.now();
+    const attributes = attributesIn(event);
+    const { id: eventId, subject: jobId, source, type, traceparent } = attributes;
+    const names = { eventId, jobId, source, type, traceparent };
+    const result = await sendEvent(names, target, attempts + 1, async (span) => {
+      const answer = await poster.post(event);
+      span?.setAttribute("agent_executor.outcome", answer.kind);
+      if (span && answer.kind !== "taken") failSpan(span, answer.kind);
+      return answer;
+    });
+    tried?.(attributes, result.kind, Math.round(performance.now() - startedAt));
+    return result;
   }
 
   /** An outage is over: what backed off for long need not wait for the end of it. */

@@ -4,6 +4,8 @@ import { readCommand } from "../events/commands.ts";
 import type { IncomingEvent } from "../events/incoming.ts";
 import { encodeBinary, type OutgoingEvent } from "../events/outgoing.ts";
 import { parseHttpEvent } from "../events/parse.ts";
+import { remoteContext, within } from "../observability/spans.ts";
+import { type EventOutcome, eventMetrics } from "../observability/tallies.ts";
 import { asSubmission, dispatch } from "../runs/dispatch.ts";
 import type { Answer, Door } from "../runs/door.ts";
 import { readBody } from "./body.ts";
@@ -30,8 +32,15 @@ export async function eventsPlugin(app: FastifyInstance, options: EventsOptions)
       throw new AgentError("too_many_requests", "too many requests are in flight", { retryAfterSeconds: 1 });
     }
     inFlight++;
+    // The hop's place in a trace: what the event begins is linked to it.
+    const hop = remoteContext(oneHeader(request.raw.headers["traceparent"]));
     try {
-      return await take(request, reply, options);
+      const answered = await within(hop, () => take(request, reply, options));
+      eventMetrics.ended("http", reply.statusCode === 202 ? "stored" : "answered");
+      return answered;
+    } catch (error) {
+      eventMetrics.ended("http", outcomeOf(error));
+      throw error;
     } finally {
       inFlight--;
     }
@@ -69,6 +78,12 @@ async function take(
     ...{ waitFor, gone: signal },
   });
   return send(reply, answer);
+}
+
+function outcomeOf(error: unknown): EventOutcome {
+  const { status } = error instanceof AgentError ? error.kind : { status: 500 };
+  if (status === 409 || status === 429) return "busy";
+  return status < 500 ? "refused" : "failed";
 }
 
 async function takeBatch(

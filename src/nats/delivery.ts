@@ -1,6 +1,8 @@
 import { AgentError } from "../errors/agent-error.ts";
 import { readCommand } from "../events/commands.ts";
 import type { IncomingEvent } from "../events/incoming.ts";
+import { remoteContext, within } from "../observability/spans.ts";
+import { type EventOutcome, eventMetrics } from "../observability/tallies.ts";
 import { isDatabaseUnavailable } from "../postgres/failures.ts";
 import { dispatch } from "../runs/dispatch.ts";
 import type { Door } from "../runs/door.ts";
@@ -67,14 +69,21 @@ export async function deliver(
   const { event, command } = opened;
   const waitFor = { kind: options.ack === "stored" ? "stored" : "settled" } as const;
   try {
-    await dispatch(options.door, {
-      ...{ event, command, traceparent: letter.headers?.get("traceparent"), toNats: true },
-      ...{ waitFor, gone: never, isStored },
-    });
+    const traceparent = letter.headers?.get("traceparent");
+    const wanted = { event, command, traceparent, toNats: true, waitFor, gone: never, isStored };
+    await within(remoteContext(traceparent), () => dispatch(options.door, wanted));
+    eventMetrics.ended("nats", options.ack === "stored" ? "stored" : "answered");
     return { kind: "done" };
   } catch (error) {
+    eventMetrics.ended("nats", outcomeOf(error));
     return judge(error, opened, waitFor.kind);
   }
+}
+
+function outcomeOf(error: unknown): EventOutcome {
+  if (!(error instanceof AgentError)) return "failed";
+  if (error.kind.actor === "later") return "busy";
+  return error.kind.status < 500 ? "refused" : "failed";
 }
 
 function judge(error: unknown, opened: Extract<Opened, { kind: "event" }>, waited: string): Verdict {

@@ -1,5 +1,7 @@
-import { type Logger, pino } from "pino";
+import { type LogFn, type Logger, pino } from "pino";
+import { LogFilter } from "./log-filter.ts";
 import { redactLine } from "./redaction.ts";
+import { activeSpanContext } from "./spans.ts";
 
 export type { Logger };
 
@@ -8,8 +10,17 @@ export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" |
 /** JSON lines on stdout. Payloads and secrets are never logged; errors go in by code and message. */
 export function createLogger(level: LogLevel): Logger {
   const stdout = pino.destination(1);
+  const filter = new LogFilter(level);
+  filters.add(filter);
   const options = {
-    level,
+    // The filter decides: loggers that were made from this one would keep the level of that moment.
+    level: level === "silent" ? "silent" : "trace",
+    // What is said while something is traced is joined to it; a line that names a trace keeps its own.
+    mixin: () => {
+      const active = activeSpanContext();
+      return active === undefined ? {} : { trace_id: active.traceId };
+    },
+    hooks: { logMethod: filtered(filter) },
     base: null,
     messageKey: "message",
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
@@ -18,6 +29,26 @@ export function createLogger(level: LogLevel): Logger {
     serializers: { err: describe },
   };
   return pino(options, { write: (line) => stdout.write(redactLine(line)) });
+}
+
+const filters = new Set<LogFilter>();
+
+/** For a signal: more is said, until the next one. */
+export function toggleDebug(): string {
+  return [...filters].map((filter) => filter.toggle()).at(-1) ?? "";
+}
+
+/** Lines that were left out are counted in the next one of the same text. */
+function filtered(filter: LogFilter) {
+  return function (this: Logger, args: Parameters<LogFn>, write: LogFn, level: number): void {
+    const [first, second] = args as unknown[];
+    const text = typeof first === "string" ? first : String(second ?? "");
+    const leftOut = filter.passes(level, text);
+    if (leftOut === undefined) return;
+    if (leftOut === 0) write.apply(this, args);
+    else if (typeof first === "string") write.call(this, { lines_left_out: leftOut }, first);
+    else write.call(this, { ...(first as object), lines_left_out: leftOut }, text);
+  };
 }
 
 /** Not the whole error: drivers and clients hang connection strings and request headers on theirs. */

@@ -1,7 +1,10 @@
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram } from "prom-client";
+import { registry } from "./registry.ts";
 
-/** Callers say what happened in words of the domain; only this file knows instruments and labels. */
-export const registry = new Registry();
+export * from "./work-metrics.ts";
+export { registry };
+
+/** Callers say what happened in words of the domain; only the files of metrics know instruments and labels. */
 const registers = [registry];
 
 const jobs = new Counter({
@@ -87,6 +90,18 @@ const llm = {
     buckets: [0.001, 0.01, 0.1, 1, 5, 15, 60, 300],
     registers,
   }),
+  cost: new Counter({
+    name: "agent_executor_llm_cost_usd_total",
+    help: "US dollars by the price table of MODEL_PRICES.",
+    labelNames: ["provider"],
+    registers,
+  }),
+  unpriced: new Counter({
+    name: "agent_executor_llm_unpriced_calls_total",
+    help: "Calls of models that MODEL_PRICES has no price for.",
+    labelNames: ["provider"],
+    registers,
+  }),
   outages: new Counter({
     name: "agent_executor_llm_gate_outages_total",
     help: "Times that Redis was away and only the process's own cap on model requests held.",
@@ -156,6 +171,12 @@ export const modelMetrics = {
     for (const direction of ["input", "output", "cached"] as const) {
       llm.tokens.inc({ provider, direction }, tokens[direction]);
     }
+  },
+  /** What a call cost by the operator's price table; undefined: the table has no price for its model. */
+  cost: (name: string, usd: number | undefined): void => {
+    const provider = providerLabel(name);
+    if (usd === undefined) llm.unpriced.inc({ provider });
+    else llm.cost.inc({ provider }, usd);
   },
   gateOutage: (): void => llm.outages.inc(),
 };

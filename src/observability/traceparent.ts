@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { context, trace } from "@opentelemetry/api";
 
 /** W3C trace context of the work that caused ours. */
 export type Traceparent = { traceId: string; spanId: string; flags: number };
@@ -21,15 +22,24 @@ export function parseTraceparent(text: string | undefined): Traceparent | undefi
 
 /** The first traceparent of a trace, from a trace id in any form; the same id always gives the same trace. */
 export function newTraceparent(traceIdText?: string): string {
-  return format(traceIdOf(traceIdText?.trim() ?? ""), SAMPLED);
+  return format(traceIdFrom(traceIdText?.trim() ?? ""), SAMPLED);
 }
 
-/** A new span of the same trace. */
+/** The span of ours that is active, if it belongs to the same trace; else a new one. */
 export function childOf(parent: Traceparent): string {
+  const active = trace.getSpanContext(context.active());
+  if (active?.traceId === parent.traceId && active.isRemote !== true) {
+    return format(active.traceId, active.traceFlags & KNOWN_FLAGS, active.spanId);
+  }
   return format(parent.traceId, parent.flags & KNOWN_FLAGS);
 }
 
-function traceIdOf(text: string): string {
+/** For log lines. */
+export function traceIdOf(traceparent: string | null | undefined): string | undefined {
+  return parseTraceparent(traceparent ?? undefined)?.traceId;
+}
+
+function traceIdFrom(text: string): string {
   if (text === "") return randomBytes(16).toString("hex");
   const hex = text.replaceAll("-", "").toLowerCase();
   if (/^[0-9a-f]{32}$/.test(hex) && !/^0+$/.test(hex)) return hex;
@@ -37,6 +47,6 @@ function traceIdOf(text: string): string {
   return createHash("sha256").update(text, "utf8").digest("hex").slice(0, 32);
 }
 
-function format(traceId: string, flags: number): string {
-  return `00-${traceId}-${randomBytes(8).toString("hex")}-${flags.toString(16).padStart(2, "0")}`;
+function format(traceId: string, flags: number, spanId = randomBytes(8).toString("hex")): string {
+  return `00-${traceId}-${spanId}-${flags.toString(16).padStart(2, "0")}`;
 }

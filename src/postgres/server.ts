@@ -16,6 +16,8 @@ export type ServerOptions = {
   /** Levels of the event log, as `event_log_level` reads them; without it: standard for all. */
   eventLog?: string | undefined;
   onConnectionError: (error: Error) => void;
+  /** Gets a look at the pool, for its figures; the function that comes back ends that. */
+  watchPool?: (look: () => { open: number; idle: number; waiting: number }) => () => void;
 };
 
 /** No statement of ours is meant to take long; a caller waits for the answer. */
@@ -51,6 +53,11 @@ export function openServer(options: ServerOptions): Database {
   });
   // Without a listener a connection that dies while idle ends the process.
   pool.on("error", options.onConnectionError);
+  const unwatch = options.watchPool?.(() => ({
+    open: pool.totalCount,
+    idle: pool.idleCount,
+    waiting: pool.waitingCount,
+  }));
   return {
     kind: "server",
     schema: options.schema,
@@ -60,7 +67,10 @@ export function openServer(options: ServerOptions): Database {
       const listener = new Listener(connection, channel, hear, report);
       return () => listener.stop();
     },
-    close: () => pool.end(),
+    close: async () => {
+      unwatch?.();
+      await pool.end();
+    },
   };
 }
 

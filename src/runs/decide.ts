@@ -27,6 +27,8 @@ export type Decided = {
   waitNo: number;
   /** The job is someone else's: who was asked may decide, and learns nothing of what comes of it. */
   byGuest: boolean;
+  /** Of the run that asked; absent for a copy. */
+  traceparent?: string | null;
 };
 
 type Row = {
@@ -38,6 +40,7 @@ type Row = {
   decidedBy: string | null;
   isExpired: boolean;
   runId: string;
+  traceparent: string | null;
   waitNo: number;
   runStatus: RunStatus;
   runWaitNo: number;
@@ -46,7 +49,7 @@ type Row = {
 const INTERRUPTS = `
   select i.interrupt_id as "interruptId", i.question, i.args_digest as digest, i.allowed, i.decision,
          i.decided_by as "decidedBy", coalesce(i.expires_at <= clock_timestamp(), false) as "isExpired",
-         r.run_id as "runId", i.wait_no as "waitNo", r.status as "runStatus", r.wait_no as "runWaitNo"
+         r.run_id as "runId", r.traceparent, i.wait_no as "waitNo", r.status as "runStatus", r.wait_no as "runWaitNo"
     from interrupts i join runs r on r.run_id = i.run_id
    where r.job_id = $1 and (i.interrupt_id = any($2::uuid[]) or ($3 and r.status = 'waiting' and i.wait_no = r.wait_no))`;
 
@@ -85,8 +88,8 @@ export async function decide(db: Database, request: DecideRequest): Promise<Deci
     const released = await release(tx, first.runId);
     crashPoint("decision: written, not committed");
     if (request.event) await remember(tx, request.event, first.runId);
-    const { runId, runStatus, runWaitNo } = first;
-    const run = { runId, waitNo: runWaitNo, byGuest };
+    const { runId, runStatus, runWaitNo, traceparent } = first;
+    const run = { runId, waitNo: runWaitNo, byGuest, traceparent };
     if (released) return { kind: "released", status: "queued", ...run };
     return { kind: written === 0 ? "nothing" : "open", status: runStatus, ...run };
   });

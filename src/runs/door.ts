@@ -5,6 +5,9 @@ import { AgentError } from "../errors/agent-error.ts";
 import { uuidV7 } from "../events/ids.ts";
 import { outcomeEventId } from "../events/outgoing.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
+import { acceptEvent, noteDecision } from "../observability/event-spans.ts";
+import type { Logger } from "../observability/logger.ts";
+import { traceIdOf } from "../observability/traceparent.ts";
 import type { Database } from "../postgres/database.ts";
 import { type Acceptor, claimedRun, type ExecuteSubmission } from "./accept.ts";
 import { type CancelRequest, type CancelResult, cancelRuns } from "./cancel.ts";
@@ -47,6 +50,7 @@ export type DoorOptions = {
   /** Absent: the answer to the caller is the delivery. */
   deliverer: Deliverer | undefined;
   sinkDeadlineMs: number;
+  log?: Logger;
   /** How often a run that another process has in hand is looked at. */
   lookEveryMs?: number;
   /** What else this process has in hand, so that whoever woke it holds on. */
@@ -95,11 +99,18 @@ export class Door {
     place: Place | undefined,
     waitFor: WaitFor,
   ): Promise<Answer | ToWait> {
-    const { db, acceptor, worker } = this.#options;
+    const { db, worker, log } = this.#options;
     const reserved = worker.reserve();
     try {
-      const { accepted, request } = await acceptor.accept(db, submission, reserved);
+      const startedAt = performance.now();
+      const { accepted, request, traced } = await this.#accept(submission, reserved);
       const { runId, jobId, status, isNew } = accepted;
+      const duration_ms = Math.round(performance.now() - startedAt);
+      const keys = { job_id: jobId, run_id: runId, trace_id: traceIdOf(submission.traceparent) };
+      log?.info(
+        { ...keys, event_id: submission.eventId, is_new: isNew, status, duration_ms },
+        "event accepted",
+      );
       crashPoint("accept: stored, not started");
       const isOver = FINAL.has(status) || status === "waiting";
       if (!isNew && isOver) {
@@ -110,7 +121,7 @@ export class Door {
       if (!isNew && place === undefined) throw inProgress();
       place?.bind(runId);
       if (isNew && status === "running") {
-        worker.start(claimedRun(accepted, submission, request), submission.request.agent_definition);
+        worker.start(claimedRun(accepted, traced, request), submission.request.agent_definition);
       } else if (isNew) {
         worker.wake();
       }
@@ -120,6 +131,16 @@ export class Door {
     } finally {
       if (reserved) worker.giveBack();
     }
+  }
+
+  /** What follows goes on in the trace of the acceptance. */
+  async #accept(submission: ExecuteSubmission, mayStart: boolean) {
+    const { db, acceptor, sender } = this.#options;
+    const names = { ...submission, type: `${sender.prefix}.execute` };
+    return await acceptEvent(names, submission.traceparent, async (traceparent) => {
+      const traced = { ...submission, traceparent };
+      return { traced, ...(await acceptor.accept(db, traced, mayStart)) };
+    });
   }
 
   /** Ends runs of a job, wherever they are at work; the caller may wait for the end of the newest of them. */
@@ -162,8 +183,14 @@ export class Door {
     request: DecideRequest,
     touches: (runId: string) => void = () => undefined,
   ): Promise<Decided> {
+    const startTime = new Date();
     const decided = await decide(this.#options.db, request);
     crashPoint("decision: committed, not told");
+    const { runId, traceparent = null } = decided;
+    const isTaken = decided.kind === "released" || decided.kind === "open";
+    if (isTaken) noteDecision({ runId, traceparent }, request.jobId, startTime);
+    const keys = { job_id: request.jobId, run_id: runId, trace_id: traceIdOf(traceparent) };
+    this.#options.log?.info({ ...keys, decided: decided.kind }, "decision taken");
     touches(decided.runId);
     if (decided.kind === "released") this.#options.worker.wake();
     return decided;
@@ -186,6 +213,7 @@ export class Door {
     const { db, sender, worker } = this.#options;
     const result = await cancelRuns(db, request, sender);
     crashPoint("cancel: committed, not announced");
+    this.#options.log?.info({ job_id: request.jobId, run_id: result.touched?.runId }, "cancel taken");
     if (result.touched) touches(result.touched.runId);
     for (const settled of result.settled) worker.announce(settled);
     worker.lookForCancels();
@@ -206,9 +234,15 @@ export class Door {
 
   /** All of it or nothing, in one transaction; nobody waits for a batch. */
   async submitAll(submissions: readonly ExecuteSubmission[]): Promise<void> {
-    const { db, acceptor, worker } = this.#options;
+    const { db, acceptor, worker, sender } = this.#options;
+    const type = `${sender.prefix}.execute`;
+    const traced = await Promise.all(
+      submissions.map((each) =>
+        acceptEvent({ ...each, type }, each.traceparent, async (traceparent) => ({ ...each, traceparent })),
+      ),
+    );
     await db.transaction(async (tx) => {
-      await acceptor.acceptAll(tx, submissions);
+      await acceptor.acceptAll(tx, traced);
       crashPoint("batch: stored, not committed");
     });
     crashPoint("batch: committed, not started");

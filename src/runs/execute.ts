@@ -5,6 +5,10 @@ import { Journal } from "../checkpoints/journal.ts";
 import type { PendingQuestion } from "../checkpoints/questions.ts";
 import type { RunSaver } from "../checkpoints/run-saver.ts";
 import { AgentError } from "../errors/agent-error.ts";
+import { nameAgent } from "../observability/attempt-span.ts";
+import type { Price } from "../observability/prices.ts";
+import { RunWatch } from "../observability/run-watch.ts";
+import { activeSpan, contextOf, inSpan, ROOT_CONTEXT } from "../observability/spans.ts";
 import type { Database } from "../postgres/database.ts";
 import type { FrameLog } from "../streaming/frame-log.ts";
 import { RunStream } from "../streaming/run-stream.ts";
@@ -23,6 +27,8 @@ export type RunTools = {
   maxLimits: Limits;
   /** What readers are told while it works. */
   streams: FrameLog;
+  /** What models cost, where the operator says so. */
+  prices?: ReadonlyMap<string, Price> | undefined;
 };
 
 /** A failure that may pass: the run goes back to the queue instead of ending. */
@@ -46,13 +52,14 @@ export async function executeRun(
   let journal: Journal | undefined;
   let agent: CompiledAgent | undefined;
   try {
-    agent = await compile(run, body, tools);
+    agent = await inSpan("compile", {}, () => compile(run, body, tools));
+    nameAgent(activeSpan(), agent);
     const limits = effectiveLimits(agent.limits, run.request.limits, tools.maxLimits);
     meter = new Meter(limits, (reason) => abort.abort(reason));
     saver = await openSaver(run, tools.db, meter);
     journal = new Journal(tools.db, run);
-    const { db, streams } = tools;
-    const state = await drive(run, agent, { db, saver, journal, streams }, meter, limits, abort);
+    const { db, prices, streams } = tools;
+    const state = await drive(run, agent, { db, saver, journal, prices, streams }, meter, limits, abort);
     const usage = meter.usage();
     if (asks(state)) {
       return { kind: "interrupted", questions: await pendingOf(run, tools.db, saver), usage };
@@ -105,10 +112,12 @@ async function openSaver(
   );
 }
 
+type DriveTools = Pick<RunTools, "db" | "prices" | "streams"> & { saver: RunSaver; journal: Journal };
+
 async function drive(
   run: ClaimedRun,
   agent: CompiledAgent,
-  { db, saver, journal, streams }: { db: Database; saver: RunSaver; journal: Journal; streams: FrameLog },
+  { db, saver, journal, prices, streams }: DriveTools,
   meter: Meter,
   limits: Limits,
   abort: AbortController,
@@ -122,6 +131,8 @@ async function drive(
     () => abort.abort(limitExceeded("seconds", limits.seconds)),
     meter.secondsLeft * 1000,
   );
+  const span = activeSpan();
+  const watch = new RunWatch(meter, span ? contextOf(span) : ROOT_CONTEXT, prices);
   try {
     return await agent.graph.invoke(input, {
       configurable: {
@@ -132,12 +143,13 @@ async function drive(
       },
       durability: "sync",
       signal: abort.signal,
-      callbacks: [meter.callbacks, new RunStream(streams, run).callbacks],
+      callbacks: [watch.callbacks, new RunStream(streams, run).callbacks],
       // Nested graphs start their own count of this; the meter counts them all.
       recursionLimit: limits.steps + 1,
     });
   } finally {
     clearTimeout(timer);
+    watch.stop();
   }
 }
 

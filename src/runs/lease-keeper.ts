@@ -1,4 +1,5 @@
 import { AgentError } from "../errors/agent-error.ts";
+import { attemptMetrics } from "../observability/metrics.ts";
 import type { Database } from "../postgres/database.ts";
 import { renewLeases } from "./repository.ts";
 
@@ -58,12 +59,17 @@ export class LeaseKeeper {
     const askedAt = performance.now();
     try {
       const kept = await renewLeases(this.#db, asked, this.#leaseSeconds);
+      attemptMetrics.leasesRenewed("kept", kept.size);
       for (const held of asked) {
         if (kept.has(held.runId)) held.provedAt = askedAt;
         // A run that was let go meanwhile has settled: its lease is gone for a good reason.
-        else if (this.#held.get(held.runId) === held) held.abort.abort(lost());
+        else if (this.#held.get(held.runId) === held) {
+          attemptMetrics.leasesRenewed("lost", 1);
+          held.abort.abort(lost());
+        }
       }
     } catch (error) {
+      attemptMetrics.leasesRenewed("failed", asked.length);
       this.#report(error);
     } finally {
       this.#renewing = false;

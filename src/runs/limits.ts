@@ -1,4 +1,5 @@
 import { AgentError } from "../errors/agent-error.ts";
+import type { ModelResult, TokenCounts } from "../observability/genai.ts";
 import type { Usage } from "./run.ts";
 
 export type Limits = { steps: number; seconds: number; tokens: number; tool_calls: number };
@@ -40,16 +41,15 @@ function readLimits(value: unknown): Partial<Limits> {
   return limits;
 }
 
-/** What LangChain calls back with; only the part that we read. */
-type ModelResult = { generations: { message?: { usage_metadata?: TokenCounts } }[][] };
-type TokenCounts = { input_tokens: number; output_tokens: number; total_tokens: number };
-
 /** Counts what a run uses, and stops it at its limits by aborting its signal. */
 export class Meter {
   readonly #limits: Limits;
   readonly #stop: (reason: AgentError) => void;
   readonly #startedAt = performance.now();
-  #counted: Omit<Usage, "seconds">;
+  #counted: Omit<Usage, "seconds" | "cost_usd">;
+  /** Absent once some call had no price: a part of the cost would be taken for all of it. */
+  #cost: number | undefined = 0;
+  #isPriced = false;
   #secondsBefore = 0;
 
   constructor(limits: Limits, stop: (reason: AgentError) => void) {
@@ -60,9 +60,11 @@ export class Meter {
   }
 
   /** What earlier attempts of the run used up counts against the same limits. */
-  carryOver({ seconds, ...counted }: Usage): void {
+  carryOver({ seconds, cost_usd: cost, ...counted }: Usage): void {
     this.#secondsBefore = seconds;
     this.#counted = counted;
+    this.#cost = counted.model_calls === 0 ? 0 : cost;
+    this.#isPriced = cost !== undefined;
   }
 
   step(): void {
@@ -70,20 +72,21 @@ export class Meter {
     this.#check("steps", this.#counted.steps);
   }
 
-  /** For LangChain's `callbacks`: plain methods, so that nothing of it need be imported here. */
-  readonly callbacks = {
-    // Awaited: in the background the last call could be counted after the run was settled.
-    awaitHandlers: true,
-    handleLLMEnd: (result: ModelResult): void => {
-      this.#counted.model_calls++;
-      for (const generation of result.generations.flat()) this.#addTokens(generation.message?.usage_metadata);
-      this.#check("tokens", this.#counted.total_tokens);
-    },
-    handleToolStart: (): void => {
-      this.#counted.tool_calls++;
-      this.#check("tool_calls", this.#counted.tool_calls);
-    },
-  };
+  handleLLMEnd(result: ModelResult): void {
+    this.#counted.model_calls++;
+    for (const generation of result.generations.flat()) this.#addTokens(generation.message?.usage_metadata);
+    this.#check("tokens", this.#counted.total_tokens);
+  }
+
+  handleToolStart(): void {
+    this.#counted.tool_calls++;
+    this.#check("tool_calls", this.#counted.tool_calls);
+  }
+
+  addCost(usd: number | undefined): void {
+    this.#cost = usd === undefined || this.#cost === undefined ? undefined : this.#cost + usd;
+    this.#isPriced = true;
+  }
 
   get secondsLeft(): number {
     return Math.max(0, this.#limits.seconds - this.#secondsBefore);
@@ -91,7 +94,8 @@ export class Meter {
 
   usage(): Usage {
     const seconds = this.#secondsBefore + (performance.now() - this.#startedAt) / 1000;
-    return { ...this.#counted, seconds: Math.round(seconds * 1000) / 1000 };
+    const cost = this.#cost !== undefined && this.#isPriced ? { cost_usd: round(this.#cost, 9) } : {};
+    return { ...this.#counted, seconds: round(seconds, 3), ...cost };
   }
 
   #addTokens(counts: TokenCounts | undefined): void {
@@ -104,6 +108,10 @@ export class Meter {
   #check(name: "steps" | "tokens" | "tool_calls", used: number): void {
     if (used > this.#limits[name]) this.#stop(limitExceeded(name, this.#limits[name]));
   }
+}
+
+function round(value: number, digits: number): number {
+  return Math.round(value * 10 ** digits) / 10 ** digits;
 }
 
 export function limitExceeded(name: keyof Limits, limit: number): AgentError {

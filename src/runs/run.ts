@@ -43,6 +43,8 @@ export type Usage = {
   tool_calls: number;
   steps: number;
   seconds: number;
+  /** Where all models of the run have a price. */
+  cost_usd?: number;
 };
 
 /** How a run ended: a value, so that failure is no second path through the code. */

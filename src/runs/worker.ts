@@ -2,8 +2,10 @@ import { AgentError } from "../errors/agent-error.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import { pause } from "../lifetime/pause.ts";
 import { Poller } from "../lifetime/poller.ts";
+import { inAttempt } from "../observability/attempt-span.ts";
 import type { Logger } from "../observability/logger.ts";
-import { runMetrics } from "../observability/metrics.ts";
+import { attemptMetrics, runMetrics } from "../observability/metrics.ts";
+import { traceIdOf } from "../observability/traceparent.ts";
 import { isDatabaseUnavailable } from "../postgres/failures.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { decideOverdue } from "./deadlines.ts";
@@ -82,8 +84,12 @@ export class Worker {
   start(run: ClaimedRun, body: unknown): void {
     const abort = this.#leases.hold(run);
     if (run.wasSilent && run.failures > 1) this.#suspects.add(run.runId);
-    const work = this.#work(run, body, abort)
-      .catch((error) => this.#options.log.error({ err: error, job_id: run.jobId }, "run abandoned"))
+    attemptMetrics.began();
+    const work = inAttempt(run, () => this.#work(run, body, abort))
+      .then(attemptMetrics.ended, (error) => {
+        attemptMetrics.ended("abandoned");
+        this.#options.log.error({ err: error, ...keysOf(run) }, "run abandoned");
+      })
       .finally(() => {
         this.#leases.letGo(run);
         this.#active.delete(run.runId);
@@ -167,13 +173,15 @@ export class Worker {
     return released || runs.length > 0;
   }
 
-  async #work(run: ClaimedRun, body: unknown, abort: AbortController): Promise<void> {
+  /** Says how the attempt ended. */
+  async #work(run: ClaimedRun, body: unknown, abort: AbortController): Promise<AttemptEnd> {
     const startedAt = performance.now();
+    this.#options.log.info({ ...keysOf(run), attempt: run.attempt }, "run started");
     const ended = await this.#attempt(run, body, abort);
-    if (ended === "lost") return;
+    if (ended === "lost") return "lost";
     if (ended.kind === "postponed") {
       await this.#postpone(run, ended, abort.signal);
-      return;
+      return "postponed";
     }
     const { db, sender, log } = this.#options;
     crashPoint("settle: ended, not settled");
@@ -188,13 +196,13 @@ export class Worker {
     this.announce(settled);
     log.info(
       {
-        job_id: run.jobId,
-        run_id: run.runId,
+        ...keysOf(run),
         outcome: settled.kind,
         duration_ms: Math.round(seconds * 1000),
       },
       "run settled",
     );
+    return settled.kind;
   }
 
   async #attempt(
@@ -214,10 +222,7 @@ export class Worker {
       return exhausted(failuresAfter(run, ended), `last: ${ended.error.code}: ${ended.error.message}`);
     } catch (error) {
       if (!(error instanceof AgentError) || error.code !== "lease_lost") throw error;
-      this.#options.log.warn(
-        { job_id: run.jobId, run_id: run.runId },
-        "lease lost: the run goes on elsewhere",
-      );
+      this.#options.log.warn(keysOf(run), "lease lost: the run goes on elsewhere");
       return "lost";
     }
   }
@@ -237,12 +242,19 @@ export class Worker {
     const backOff = error.code === "shutting_down" ? 0 : 2 ** failures * (0.5 + Math.random() / 2);
     const delay = Math.max(error.retryAfterSeconds ?? 0, backOff);
     const { db, waiters, log } = this.#options;
-    log.warn({ err: error, job_id: run.jobId, run_id: run.runId, delay_s: delay }, "run postponed");
+    log.warn({ err: error, ...keysOf(run), delay_s: delay }, "run postponed");
     waiters.tell(run.runId, { kind: "postponed", error });
     crashPoint("postpone: told, not written");
     await whileLeased(signal, () => postponeRun(db, run, delay, failures));
     crashPoint("postpone: written");
   }
+}
+
+type AttemptEnd = Parameters<typeof attemptMetrics.ended>[0];
+
+/** What joins the lines of a run, and those with its trace. */
+function keysOf({ jobId, runId, traceparent }: ClaimedRun) {
+  return { job_id: jobId, run_id: runId, trace_id: traceIdOf(traceparent) };
 }
 
 /** A stop is nobody's failure; an attempt that got on begins the count anew. */

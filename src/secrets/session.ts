@@ -1,3 +1,4 @@
+import { inSpan, ROOT_CONTEXT } from "../observability/spans.ts";
 import type { Grant, VaultApi } from "./api.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { isDenied, isPassing } from "./failure.ts";
@@ -97,7 +98,8 @@ export class Session {
     const once = async () => {
       const jwt = await readJwt();
       hide(jwt);
-      return await api.login(role, jwt).catch((error) => {
+      const login = inSpan("vault.authenticate", { parent: ROOT_CONTEXT }, () => api.login(role, jwt));
+      return await login.catch((error) => {
         loginFailed(error);
         throw error;
       });

@@ -14,13 +14,14 @@ export async function openDatabase(config: Config, log: Logger, secrets?: Secret
     return await openEmbedded({ directory: postgres.dataDir, schema: postgres.schema, eventLog });
   }
   const { openServer } = await import("../postgres/server.ts");
-  const { databaseMetrics } = await import("../observability/metrics.ts");
+  const { databaseMetrics, poolMetrics } = await import("../observability/metrics.ts");
   const report = (error: unknown) => {
     databaseMetrics.connectionFailed();
     log.warn({ err: error, component: "postgres" }, "a connection broke");
   };
   const rest = {
     eventLog,
+    watchPool: poolMetrics.watch,
     lockHoldMs: Math.floor((runs.leaseSeconds * 1000) / 3),
     onConnectionError: report,
   };

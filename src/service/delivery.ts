@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import type { Deliverer } from "../delivery/deliverer.ts";
 import type { TokenFile } from "../delivery/token-file.ts";
 import type { Logger } from "../observability/logger.ts";
+import { traceIdOf } from "../observability/traceparent.ts";
 import type { Database } from "../postgres/database.ts";
 
 type SinkConfig = NonNullable<Config["sink"]>;
@@ -42,6 +43,11 @@ export async function openDeliverer(
     target: "sink",
     poster: postTo(new URL(sink.url), { timeoutSeconds, ca, token }),
     attemptSeconds: timeoutSeconds,
+    tried: ({ id: event_id, subject: job_id, traceparent }, outcome, duration_ms) => {
+      const keys = { component: "delivery", job_id, event_id, trace_id: traceIdOf(traceparent) };
+      if (outcome === "taken") log.info({ ...keys, duration_ms }, "result posted");
+      else log.warn({ ...keys, outcome, duration_ms }, "result not taken");
+    },
     report: (what, error) => log.warn({ err: error, component: "delivery" }, `${what} failed`),
   });
 }

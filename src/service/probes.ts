@@ -29,15 +29,31 @@ export async function readiness(config: Config, state: ServiceState): Promise<Re
   return { ready, services: { vault, postgres, redis: redis.isUp, ...nats }, embedded };
 }
 
-/** The figures of the outbox are those of the database; when it is away they stay as they were. */
+/** Figures of the database are asked for at most so often, however many scrape. */
+const FIGURES_MS = 5000;
+const lastLooks = new WeakMap<Database, { at: number; look: Promise<unknown> }>();
+
+/** Queue and outbox are those of the database; when it is away they stay as they were. */
 export async function scrape(db: Database | undefined): Promise<string> {
-  const { outboxMetrics, registry } = await import("../observability/metrics.ts");
+  const { registry } = await import("../observability/metrics.ts");
   if (db !== undefined) {
-    const { outboxFigures } = await import("../delivery/outbox.ts");
-    const look = outboxFigures(db).then(outboxMetrics.looked, () => undefined);
+    const last = lastLooks.get(db);
+    const isFresh = last !== undefined && performance.now() - last.at < FIGURES_MS;
+    const look = isFresh ? last.look : lookAtFigures(db);
+    if (!isFresh) lastLooks.set(db, { at: performance.now(), look });
     await Promise.race([look, pause(PROBE_MS)]);
   }
   return await registry.metrics();
+}
+
+async function lookAtFigures(db: Database): Promise<void> {
+  const { outboxMetrics, queueMetrics } = await import("../observability/metrics.ts");
+  const { outboxFigures } = await import("../delivery/outbox.ts");
+  const { queueFigures } = await import("../runs/figures.ts");
+  await Promise.allSettled([
+    outboxFigures(db).then(outboxMetrics.looked),
+    queueFigures(db).then(queueMetrics.looked),
+  ]);
 }
 
 const lastAsked = new WeakMap<Database, { at: number; answer: Promise<boolean> }>();

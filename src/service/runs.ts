@@ -9,6 +9,8 @@ import type { Lifetime } from "../lifetime/lifetime.ts";
 import { pause } from "../lifetime/pause.ts";
 import { Poller } from "../lifetime/poller.ts";
 import type { Logger } from "../observability/logger.ts";
+import type { Price } from "../observability/prices.ts";
+import { inSpan, ROOT_CONTEXT } from "../observability/spans.ts";
 import type { Database } from "../postgres/database.ts";
 import type { Door } from "../runs/door.ts";
 import type { Secrets } from "../secrets/secrets.ts";
@@ -28,6 +30,7 @@ export type Settings = {
   graphModules: ReadonlyMap<string, string>;
   sinkCa: readonly string[] | undefined;
   streams: Streams;
+  prices: ReadonlyMap<string, Price> | undefined;
 };
 
 /** What has come up so far. */
@@ -62,7 +65,10 @@ export async function connectUntilDone(
   const { setUpCheckpoints } = await import("../checkpoints/set-up.ts");
   for (let tries = 0; !stopping(); tries++) {
     try {
-      await migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]);
+      const attributes = { "db.system.name": "postgresql", "agent_executor.tries": tries + 1 };
+      await inSpan("connect postgresql", { attributes, parent: ROOT_CONTEXT }, () =>
+        migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]),
+      );
       return await openRuns(config, settings, db, log, lifetime, secrets);
     } catch (error) {
       const { databaseMetrics } = await import("../observability/metrics.ts");
@@ -88,7 +94,7 @@ async function openRuns(
   const { Worker } = await import("../runs/worker.ts");
   const { Agents } = await import("../agents/compile.ts");
   const { openModelGate } = await import("./model-gate.ts");
-  const { modelMetrics } = await import("../observability/metrics.ts");
+  const { graphMetrics, modelMetrics } = await import("../observability/metrics.ts");
   const { runs, events, sink } = config;
   const gate = openModelGate(config.models.maxConcurrent, settings.streams.redis, log);
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString("hex")}`;
@@ -107,11 +113,13 @@ async function openRuns(
     db,
     agents: new Agents({
       graphModules: settings.graphModules,
+      onCache: graphMetrics.looked,
       toolbox: await openToolbox(config, settings, db, lifetime, secrets),
       settings: () => ({ ...modelSettings(config, secrets), gate, watch: modelMetrics }),
     }),
     maxLimits: runs.maxLimits,
     streams: settings.streams.frames,
+    prices: settings.prices,
     name,
     leaseSeconds: runs.leaseSeconds,
     maxConcurrent: runs.maxConcurrent,
@@ -138,6 +146,7 @@ async function openRuns(
   const door = new Door({
     ...{ db, acceptor, worker, waiters, sender, deliverer, sinkDeadlineMs },
     alsoAtWork: () => nats?.atWork() ?? 0,
+    log: log.child({ component: "door" }),
   });
   await nats?.take({ door, worker, sender });
   lifetime.own(await openRetention(config, db, log), (each) => each.stop());

@@ -1,4 +1,6 @@
+import { SpanKind } from "@opentelemetry/api";
 import { streamMetrics } from "../observability/metrics.ts";
+import { inSpan, ROOT_CONTEXT } from "../observability/spans.ts";
 import { type Frame, makeFrame, tailOf } from "./frames.ts";
 import type { LogLimits } from "./local-log.ts";
 import type { RedisLink } from "./redis-link.ts";
@@ -106,7 +108,13 @@ export class RedisPublisher {
       pipeline.eval(APPEND, 1, logOf(jobId), channelOf(jobId), maxLength, ttlSeconds, ...told);
     }
     // One that failed as a whole may have been carried out: sent again, its frames would come twice.
-    const results = await pipeline.exec().catch(() => null);
+    // Frames of many runs go out together, so the span is in no run's trace.
+    const spanOptions = {
+      kind: SpanKind.PRODUCER,
+      parent: ROOT_CONTEXT,
+      attributes: { "db.system.name": "redis" },
+    };
+    const results = await inSpan("publish redis", spanOptions, () => pipeline.exec()).catch(() => null);
     batches.forEach((batch, i) => {
       const [error] = results?.[i] ?? [new Error("no answer")];
       if (error === null) streamMetrics.published(batch.frames.length);

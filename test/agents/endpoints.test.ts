@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   type HostedProvider,
+  isPublic,
   keyFor,
   type ModelSettings,
   resolveEndpoint,
@@ -146,4 +147,18 @@ describe("the key of a provider", () => {
       expect(error.message).not.toContain(apiKey);
     },
   );
+});
+
+describe("a provider's public server", () => {
+  it("is told apart from every server that the operator named: it gets no trace", () => {
+    expect(isPublic("openai", endpoint())).toBe(true);
+    expect(isPublic("anthropic", endpoint(undefined, keyed, "anthropic"))).toBe(true);
+    for (const url of [
+      "https://proxy.example/v1",
+      "https://api.openai.com:8443/v1",
+      "http://api.openai.com/v1",
+    ]) {
+      expect(isPublic("openai", new URL(url))).toBe(false);
+    }
+  });
 });

@@ -29,7 +29,17 @@ it.each([
   "toolbox",
 ])("%s.ts is loaded without LangChain, which costs most of a second", (name) => {
   const packages = packagesOf(resolve(room, `${name}.ts`));
-  expect(packages.filter((each) => !/^(node:|typebox|@marcbachmann\/cel-js)/.test(each))).toEqual([]);
+  expect(
+    packages.filter((each) => !/^(node:|typebox|@marcbachmann\/cel-js|@opentelemetry\/api)/.test(each)),
+  ).toEqual([]);
+});
+
+it("main.ts is loaded without metrics and without what sends spans off", () => {
+  const packages = packagesOf(resolve(room, "../main.ts"));
+  expect(packages.filter((each) => each.startsWith("@opentelemetry/"))).toContain("@opentelemetry/api");
+  expect(packages.filter((each) => /prom-client|opentelemetry.*(sdk|exporter|resources)/.test(each))).toEqual(
+    [],
+  );
 });
 
 it.each(["@modelcontextprotocol/sdk", "quickjs-emscripten-core"])(

@@ -3,7 +3,13 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 
-export type ToolCall = { path: string; key: string; body: string };
+export type ToolCall = {
+  path: string;
+  key: string;
+  body: string;
+  /** Whose trace the call belongs to, as it says. */
+  traceparent?: string | string[] | undefined;
+};
 
 export type ToolServer = {
   url: string;
@@ -27,7 +33,8 @@ export async function startToolServer(): Promise<ToolServer> {
   const server = createServer(async (request, response) => {
     const body = await text(request).catch(() => "");
     const key = String(request.headers["idempotency-key"]);
-    calls.push({ path: request.url ?? "", key, body });
+    const { traceparent } = request.headers;
+    calls.push({ path: request.url ?? "", key, body, ...(traceparent !== undefined && { traceparent }) });
     if (seen.has(key)) await look(key);
     seen.add(key);
     if (slowness > 0) await delay(slowness, undefined, { signal: closing.signal }).catch(() => undefined);

@@ -47,6 +47,7 @@ const packages: Record<string, { from: string; load?: () => Promise<object> }> =
   "external-secrets.io/v1": { from: "" },
   "database.bizmatters.io/v1alpha1": { from: "" },
   "kustomize.config.k8s.io/v1beta1": { from: "" },
+  "monitoring.coreos.com/v1": { from: "" },
 };
 
 /** SinkBinding's model wants the status that only the cluster writes. */

@@ -36,9 +36,42 @@ export interface IKustomization {
   namespace?: string;
   images?: { name: string; newName?: string; newTag?: string; digest?: string }[];
   resources: string[];
+  configMapGenerator?: {
+    name: string;
+    files: string[];
+    options?: { disableNameSuffixHash?: boolean; labels?: Record<string, string> };
+  }[];
   patches?: {
     path?: string;
     patch?: string;
     target: { group?: string; version?: string; kind: string; name: string };
   }[];
+}
+
+export interface IPodMonitor {
+  apiVersion: "monitoring.coreos.com/v1";
+  kind: "PodMonitor";
+  metadata: Metadata;
+  spec: {
+    selector: { matchLabels: Record<string, string> };
+    podMetricsEndpoints: { portNumber: number; path: string; interval: string }[];
+  };
+}
+
+export interface IPrometheusRule {
+  apiVersion: "monitoring.coreos.com/v1";
+  kind: "PrometheusRule";
+  metadata: Metadata;
+  spec: {
+    groups: {
+      name: string;
+      rules: {
+        alert: string;
+        expr: string;
+        for?: string;
+        labels: { severity: "info" | "warning" | "critical" };
+        annotations: Record<string, string>;
+      }[];
+    }[];
+  };
 }
