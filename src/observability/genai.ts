@@ -4,6 +4,8 @@ import type { Attributes } from "@opentelemetry/api";
 export type ModelResult = {
   generations: {
     message?: { usage_metadata?: TokenCounts; response_metadata?: Record<string, unknown> };
+    /** Where a streamed answer says why it ended. */
+    generationInfo?: Record<string, unknown>;
   }[][];
 };
 export type TokenCounts = {
@@ -25,7 +27,9 @@ export function callAttributes({ provider, model }: CallNames): Attributes {
 
 export function resultAttributes(result: ModelResult): Attributes {
   const { input, output } = tokensOf(result);
-  const { model_name: model, finish_reason, stop_reason } = messageOf(result)?.response_metadata ?? {};
+  const [first] = result.generations.flat();
+  const told = { ...first?.generationInfo, ...first?.message?.response_metadata };
+  const { model_name: model, finish_reason, stop_reason } = told;
   const reason = finish_reason ?? stop_reason;
   return {
     ...(input + output > 0 && { "gen_ai.usage.input_tokens": input, "gen_ai.usage.output_tokens": output }),
@@ -45,8 +49,4 @@ export function tokensOf(result: ModelResult): Tokens {
     tokens.cached += usage?.input_token_details?.cache_read ?? 0;
   }
   return tokens;
-}
-
-function messageOf({ generations }: ModelResult) {
-  return generations.flat()[0]?.message;
 }
