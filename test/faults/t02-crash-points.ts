@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { type ExecuteEvent, executeEvent, scripted } from "../support/agents.ts";
 import { callingAgent, type Interrupt, resumeEvent } from "../support/approvals.ts";
 import { freshDatabase } from "../support/databases.ts";
-import { get, postEvent, postJson, send } from "../support/post.ts";
+import { get, postEvent, postJson, type Reply, send } from "../support/post.ts";
 import { type Sink, startSink } from "../support/sink.ts";
 import { until } from "../support/wait.ts";
 import { crashEdition, crashEnv } from "./crash-edition.ts";
@@ -75,7 +75,7 @@ async function dieAt(point: string, times: number): Promise<string[]> {
       for (let death = 1; !over; death++) {
         await Promise.race([
           fleet.worker(0).exited,
-          until(() => over, { what: "the end", timeoutMs: 90_000 }),
+          until(() => over, { what: "the end", timeoutMs: 300_000 }),
         ]);
         if (!over) fleet = await start(death < times ? dying : common);
       }
@@ -176,10 +176,7 @@ async function playWork(
       type: "dev.my-platform.agent.cancel",
       data: { job_id },
     };
-    await persist(async () => {
-      const reply = await postEvent(doors()[0] ?? "", cancel, { timeoutMs: 10_000 });
-      return reply.status < 400;
-    });
+    await persist(() => postEvent(doors()[0] ?? "", cancel, { timeoutMs: 10_000 }));
   }
   return [asking, forgotten, first, second, refused, after, batched, long, postponed];
 }
@@ -189,7 +186,7 @@ async function retryFirstRun(doors: () => readonly string[], job: string): Promi
   await persist(async () => {
     const path = `${doors()[0]}/jobs/${job}`;
     const { runs } = (await get(path)).json() as { runs: { run_id: string }[] }; // the contract of the route
-    return (await postJson(`${path}/retry`, { run_id: runs[0]?.run_id })).status < 400;
+    return await postJson(`${path}/retry`, { run_id: runs[0]?.run_id });
   });
 }
 
@@ -205,7 +202,7 @@ async function approveAll(event: ExecuteEvent, doors: () => readonly string[], s
   const asked = new Set(questions().map(({ interrupt_id }) => interrupt_id));
   const decisions = [...asked].map((interrupt_id) => ({ interrupt_id, decision: "approve" }));
   const resume = resumeEvent(String(event.data["job_id"]), { decisions });
-  await persist(async () => (await postEvent(doors()[0] ?? "", resume, { timeoutMs: 10_000 })).status < 400);
+  await persist(() => postEvent(doors()[0] ?? "", resume, { timeoutMs: 10_000 }));
 }
 
 async function postBatch(url: string, events: readonly ExecuteEvent[]): Promise<boolean> {
@@ -215,6 +212,15 @@ async function postBatch(url: string, events: readonly ExecuteEvent[]): Promise<
   return reply.status === 202;
 }
 
-async function persist(attempt: () => Promise<boolean>): Promise<void> {
-  await until(() => attempt().catch(() => false), { what: "the request to be taken", timeoutMs: 60_000 });
+/** Until it is taken; a failure says what came last. */
+async function persist(attempt: () => Promise<boolean | Reply>): Promise<void> {
+  let last = "nothing";
+  const isTaken = async () => {
+    const came = await attempt().catch((error: unknown) => String(error));
+    last = typeof came === "object" ? `${came.status} ${came.text.slice(0, 200)}` : String(came);
+    return came === true || (typeof came === "object" && came.status < 400);
+  };
+  await until(isTaken, { what: "the request to be taken", timeoutMs: 60_000 }).catch((error: unknown) => {
+    throw new Error(`${error instanceof Error ? error.message : error}: ${last}`, { cause: error });
+  });
 }

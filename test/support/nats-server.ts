@@ -21,7 +21,7 @@ export class NatsServer {
   readonly #args: readonly string[];
   readonly #login: NodeConnectionOptions;
   #child: ChildProcess | undefined;
-  #client: NatsConnection | undefined;
+  #client: Promise<NatsConnection> | undefined;
 
   private constructor(port: number, folder: string, args: readonly string[], login: NodeConnectionOptions) {
     const { programs, places } = serviceKinds.nats;
@@ -70,13 +70,17 @@ export class NatsServer {
 
   /** A client of the test's own; it comes back after restarts. */
   async client(): Promise<NatsConnection> {
-    this.#client ??= await connect({
+    // One for all who ask at the same time; one that failed is no client.
+    this.#client ??= connect({
       servers: `127.0.0.1:${this.port}`,
       ...this.#login,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 100,
+    }).catch((error: unknown) => {
+      this.#client = undefined;
+      throw error;
     });
-    return this.#client;
+    return await this.#client;
   }
 
   async manager(): Promise<JetStreamManager> {
@@ -110,7 +114,7 @@ export class NatsServer {
   }
 
   async close(): Promise<void> {
-    await this.#client?.close();
+    await (await this.#client?.catch(() => undefined))?.close();
     await this.down();
     await rm(this.#folder, { recursive: true, force: true });
   }
