@@ -1,6 +1,6 @@
 import { Poller } from "../lifetime/poller.ts";
 import type { Database } from "../postgres/database.ts";
-import { CANCEL_CHANNEL, Cancelled, cancelRequests } from "./cancel.ts";
+import { CANCEL_CHANNEL, CANCELLED, Cancelled, cancelRequests } from "./cancel.ts";
 import type { LeaseKeeper } from "./lease-keeper.ts";
 
 /** A notification may get lost with its connection, so every so often the table is asked. */
@@ -37,7 +37,7 @@ export class CancelWatch {
     const runIds = this.#leases.heldRunIds;
     if (runIds.length === 0) return false;
     for (const { runId, reason } of await cancelRequests(this.#db, runIds)) {
-      this.#leases.abort(runId, new Cancelled(reason ?? "cancelled on request"));
+      this.#leases.abort(runId, new Cancelled(reason ?? CANCELLED));
     }
     return false;
   }

@@ -24,6 +24,9 @@ export type CancelResult = {
   settled: Settled[];
 };
 
+/** Where nobody said why. */
+export const CANCELLED = "cancelled on request";
+
 /** Thrown into a run that was cancelled: its end is an outcome of its own, not a failure. */
 export class Cancelled extends Error {}
 
@@ -85,7 +88,7 @@ export async function cancelRuns(
 
 /** The outcome of a run that was cancelled. */
 export function cancelledOutcome(reason: string | undefined, usage: Usage): Outcome {
-  return { kind: "cancelled", data: { reason: reason ?? "cancelled on request", usage }, usage };
+  return { kind: "cancelled", data: { reason: reason ?? CANCELLED, usage }, usage };
 }
 
 /** Which of these runs somebody wants to stop, and why. */
@@ -99,6 +102,21 @@ export async function cancelRequests(
       where run_id = any($1::uuid[]) and status = 'running' and cancel_requested_at is not null`,
     [runIds],
   );
+}
+
+/** Why a run under our lease is to end; throws where it is not ours any more, which is the other thing it can be. */
+export async function reasonToEnd(
+  db: Queryable,
+  run: { runId: string; attempt: number },
+): Promise<string | undefined> {
+  const [asked] = await db.query<{ reason: string | null }>(
+    "cancel-asked",
+    `select cancel_reason as reason from runs
+      where run_id = $1 and attempt = $2 and status = 'running' and cancel_requested_at is not null`,
+    [run.runId, run.attempt],
+  );
+  if (asked === undefined) throw new AgentError("lease_lost", "another process has taken this run over");
+  return asked.reason ?? undefined;
 }
 
 async function alreadyAsked(

@@ -32,7 +32,7 @@ export type RunTools = {
 };
 
 /** A failure that may pass: the run goes back to the queue instead of ending. */
-export type Postponed = { kind: "postponed"; error: AgentError; gotOn: boolean };
+export type Postponed = { kind: "postponed"; error: AgentError; gotOn: boolean; usage: Usage };
 
 /** How long a run that goes back to the queue waits for tool calls that are out. */
 const LAST_CALLS_MS = { atStop: 1500, else: 20_000 };
@@ -79,7 +79,7 @@ export async function executeRun(
     if (error.retryable) {
       // A call that changes something and was sent is not cut: its outcome is worth a moment.
       await journal?.quiet(error.code === "shutting_down" ? LAST_CALLS_MS.atStop : LAST_CALLS_MS.else);
-      return { kind: "postponed", error, gotOn: (saver?.writes ?? 0) > 0 };
+      return { kind: "postponed", error, gotOn: (saver?.writes ?? 0) > 0, usage: meter.usage() };
     }
     const usage = meter.usage();
     const partial = error.code === "limit_exceeded" ? await partialResult(agent, saver) : undefined;

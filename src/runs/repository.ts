@@ -125,7 +125,8 @@ const CLAIMED_COLUMNS = `
   run.run_id as "runId", run.job_id as "jobId", run.seq, run.attempt, run.failures,
   run.wait_no as "waitNo",
   run.event_id as "eventId", run.request, run.definition_hash as "definitionHash",
-  jobs.head_checkpoint_id as "headCheckpointId", run.traceparent`;
+  jobs.head_checkpoint_id as "headCheckpointId", run.traceparent,
+  case when run.cancel_requested_at is not null then coalesce(run.cancel_reason, '') end as "endReason"`;
 
 /**
  * Takes runs whose turn has come: the first queued one of each job that has none alive, and those
@@ -195,20 +196,23 @@ export async function renewLeases(
   return new Set(rows.map((row) => row.runId));
 }
 
-/** Gives a run back to the queue, and lets go of the lease. */
+/** Gives a run back to the queue, and lets go of the lease; not where somebody asked for its end. */
 const POSTPONE = `
   update runs
      set status = 'queued', leased_by = null, leased_until = null, failures = $4,
          not_before = now() + make_interval(secs => $3)
-   where run_id = $1 and attempt = $2 and status = 'running'`;
+   where run_id = $1 and attempt = $2 and status = 'running' and cancel_requested_at is null
+  returning 1`;
 
+/** Whether it is back in the queue: if not, it is to end, or not ours any more. */
 export async function postponeRun(
   db: Queryable,
   run: { runId: string; attempt: number },
   delaySeconds: number,
   failures: number,
-): Promise<void> {
-  await db.query("postpone-run", POSTPONE, [run.runId, run.attempt, delaySeconds, failures]);
+): Promise<boolean> {
+  const rows = await db.query("postpone-run", POSTPONE, [run.runId, run.attempt, delaySeconds, failures]);
+  return rows.length > 0;
 }
 
 /** The run has got on since its last failures: they do not count any more. */

@@ -22,6 +22,8 @@ export type ClaimedRun = {
   definitionHash: string | null;
   headCheckpointId: string | null;
   traceparent: string | null;
+  /** Somebody asked for its end before we claimed it; empty where no reason was given. */
+  endReason?: string | null;
 };
 
 /** What of the event's data is kept with the run; the definition is kept once, by its hash. */

@@ -1,12 +1,11 @@
 import { questionDigest, readQuestion } from "../agents/question.ts";
 import type { PendingQuestion } from "../checkpoints/questions.ts";
-import { AgentError } from "../errors/agent-error.ts";
 import { uuidV5 } from "../events/ids.ts";
 import { encodeStructured, outcomeEvent } from "../events/outgoing.ts";
 import { redactJson } from "../observability/redaction.ts";
 import { childOf, parseTraceparent } from "../observability/traceparent.ts";
 import type { Queryable } from "../postgres/database.ts";
-import { cancelledOutcome } from "./cancel.ts";
+import { cancelledOutcome, reasonToEnd } from "./cancel.ts";
 import type { ClaimedRun, Usage } from "./run.ts";
 import { type Sender, type Settled, settleRun, targetsOf } from "./settle.ts";
 
@@ -101,14 +100,7 @@ async function settleCancelled(
   usage: Usage,
   sender: Sender,
 ): Promise<Settled> {
-  const [asked] = await db.query<{ reason: string | null }>(
-    "cancel-asked",
-    `select cancel_reason as reason from runs
-      where run_id = $1 and attempt = $2 and status = 'running' and cancel_requested_at is not null`,
-    [run.runId, run.attempt],
-  );
-  if (asked === undefined) throw new AgentError("lease_lost", "another process has taken this run over");
-  return await settleRun(db, run, cancelledOutcome(asked.reason ?? undefined, usage), sender);
+  return await settleRun(db, run, cancelledOutcome(await reasonToEnd(db, run), usage), sender);
 }
 
 /** What a question looks like to people; `question` keeps with it what only we need. */

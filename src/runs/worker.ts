@@ -7,6 +7,7 @@ import type { Logger } from "../observability/logger.ts";
 import { attemptMetrics, runMetrics } from "../observability/metrics.ts";
 import { traceIdOf } from "../observability/traceparent.ts";
 import { isDatabaseUnavailable } from "../postgres/failures.ts";
+import { CANCELLED, Cancelled, cancelledOutcome, reasonToEnd } from "./cancel.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { decideOverdue } from "./deadlines.ts";
 import { executeRun, type Postponed, type RunTools } from "./execute.ts";
@@ -83,6 +84,7 @@ export class Worker {
   /** `body` is the run's definition where the caller has it at hand. */
   start(run: ClaimedRun, body: unknown): void {
     const abort = this.#leases.hold(run);
+    if (typeof run.endReason === "string") abort.abort(new Cancelled(run.endReason || CANCELLED));
     if (run.wasSilent && run.failures > 1) this.#suspects.add(run.runId);
     attemptMetrics.began();
     const work = inAttempt(run, () => this.#work(run, body, abort))
@@ -177,12 +179,11 @@ export class Worker {
   async #work(run: ClaimedRun, body: unknown, abort: AbortController): Promise<AttemptEnd> {
     const startedAt = performance.now();
     this.#options.log.info({ ...keysOf(run), attempt: run.attempt }, "run started");
-    const ended = await this.#attempt(run, body, abort);
-    if (ended === "lost") return "lost";
-    if (ended.kind === "postponed") {
-      await this.#postpone(run, ended, abort.signal);
-      return "postponed";
-    }
+    const attempted = await this.#attempt(run, body, abort);
+    if (attempted === "lost") return "lost";
+    const ended =
+      attempted.kind === "postponed" ? await this.#postpone(run, attempted, abort.signal) : attempted;
+    if (ended === "postponed") return "postponed";
     const { db, sender, log } = this.#options;
     crashPoint("settle: ended, not settled");
     const settled = await whileLeased(abort.signal, () =>
@@ -237,16 +238,20 @@ export class Worker {
     return true;
   }
 
-  async #postpone(run: ClaimedRun, { error, ...rest }: Postponed, signal: AbortSignal): Promise<void> {
-    const failures = failuresAfter(run, { error, ...rest });
+  /** Back to the queue; not a run that somebody wants to end, for the watch may miss one that fails so fast. */
+  async #postpone(run: ClaimedRun, ended: Postponed, signal: AbortSignal): Promise<"postponed" | Outcome> {
+    const { error, usage } = ended;
+    const failures = failuresAfter(run, ended);
     const backOff = error.code === "shutting_down" ? 0 : 2 ** failures * (0.5 + Math.random() / 2);
     const delay = Math.max(error.retryAfterSeconds ?? 0, backOff);
     const { db, waiters, log } = this.#options;
+    crashPoint("postpone: not written");
+    const isQueued = await whileLeased(signal, () => postponeRun(db, run, delay, failures));
+    if (!isQueued) return cancelledOutcome(await reasonToEnd(db, run), usage);
+    crashPoint("postpone: written, not told");
     log.warn({ err: error, ...keysOf(run), delay_s: delay }, "run postponed");
     waiters.tell(run.runId, { kind: "postponed", error });
-    crashPoint("postpone: told, not written");
-    await whileLeased(signal, () => postponeRun(db, run, delay, failures));
-    crashPoint("postpone: written");
+    return "postponed";
   }
 }
 

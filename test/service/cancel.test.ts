@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { postponeRun } from "../../src/runs/repository.ts";
 import type { Service } from "../../src/service.ts";
 import { executeEvent, scripted } from "../support/agents.ts";
+import { serverPort } from "../support/ports.ts";
 import { get, postEvent, postJson, send } from "../support/post.ts";
 import { startOn, startTestService, type TestService } from "../support/service.ts";
 import { until } from "../support/wait.ts";
@@ -40,6 +42,43 @@ describe("cancelling", () => {
     await until(async () => (await statusesOf(job_id))[0] === "running", { what: "the run to start" });
     return { event, job_id, answer };
   };
+
+  it("takes hold of a run that is put off again and again, however short its attempts are", async () => {
+    const agent_definition = scripted({ error: { status: 503, message: "busy" } });
+    const event = executeEvent({ agent_definition });
+    const job_id = String(event.data["job_id"]);
+    await postEvent(service.url, event, { headers: { prefer: "respond-async" } });
+    await until(async () => (await statusesOf(job_id))[0] === "queued", { what: "it to be put off" });
+
+    // As a cancel does that comes while an attempt is at work, of which no process lives to be told.
+    await service.database.sql(
+      "update agent_executor.runs set cancel_requested_at = now(), cancel_reason = 'enough', not_before = now() where job_id = $1",
+      [job_id],
+    );
+
+    await until(async () => (await statusesOf(job_id))[0] === "cancelled", { what: "its end" });
+    const [row] = await service.database.sql(
+      "select outcome, attempt from agent_executor.runs where job_id = $1",
+      [job_id],
+    );
+    expect(JSON.parse(String(row?.["outcome"]))).toMatchObject({ reason: "enough" });
+  });
+
+  it("is no lost request where it comes between an attempt's failure and the queue", async () => {
+    const { job_id } = await aLongRun();
+    const [run] = await service.database.sql(
+      `update agent_executor.runs set cancel_requested_at = now(), cancel_reason = 'enough' where job_id = $1
+       returning run_id as "runId", attempt`,
+      [job_id],
+    );
+
+    const db = serverPort(service.database, 1);
+    const isQueued = await postponeRun(db, run as { runId: string; attempt: number }, 0, 0);
+    await db.close();
+
+    expect(isQueued).toBe(false);
+    await until(async () => (await statusesOf(job_id))[0] === "cancelled", { what: "its end" });
+  });
 
   it.each(["the process that runs it", "another process"])(
     "by event to %s ends the run within a second",
