@@ -6,7 +6,7 @@ import { checkWrites, type NodeDefinition, readNode } from "./definition-nodes.t
 import { attempt, invalid, type Report, schemaProblems, throwFirst } from "./definition-problem.ts";
 import { Definition, type Limits } from "./definition-schema.ts";
 import { checkPipeline, type EdgeDefinition, readDelegation, readEdge } from "./edges.ts";
-import { below, isRecord } from "./json.ts";
+import { below, isRecord, quote } from "./json.ts";
 import { refuseWhatIsNotYet } from "./not-yet.ts";
 import { checkRuntimes } from "./runtime-checks.ts";
 import { type Channel, mergeChannels, readChannels } from "./state-schema.ts";
@@ -121,9 +121,18 @@ function readSound(sent: Sent, report: Report): AgentDefinition | undefined {
   );
   const shape = shapeOf(read, ways);
   if (shape === "orchestrator") checkSpecialists(read, report);
+  if (shape === "pipeline") checkKeys(read, channels, report);
   if (shape === "pipeline" && ways.length === edges.length) checkPipeline(read, ways, report);
   const delegates = shape === "orchestrator" ? readDelegation(read, ways, report) : new Map();
   return { ...about, shape, tools, nodes: read, edges: ways, delegates, channels, limits };
+}
+
+/** LangGraph keeps nodes and channels in one space of names. */
+function checkKeys(nodes: readonly NodeDefinition[], channels: readonly Channel[], report: Report): void {
+  for (const { key, path } of nodes) {
+    if (!channels.some(({ name }) => name === key)) continue;
+    report(invalid(`${quote(key)} is a channel too: give the node another id`, below(path, "id")));
+  }
 }
 
 function channelsOf({ state_schema = {}, nodes = [] }: Sent): Channel[] {

@@ -33,11 +33,17 @@ export class GraphView {
   }
 
   light(node: string): void {
-    this.#boxes.get(node)?.setAttribute("class", "lit");
+    this.#boxOf(node)?.setAttribute("class", "lit");
   }
 
   done(node: string): void {
-    this.#boxes.get(node)?.setAttribute("class", "done");
+    this.#boxOf(node)?.setAttribute("class", "done");
+  }
+
+  /** What a lone agent does goes on inside it, in nodes that its definition does not name. */
+  #boxOf(node: string): SVGElement | undefined {
+    const [only] = this.#boxes.size === 1 ? this.#boxes.values() : [];
+    return this.#boxes.get(node) ?? only;
   }
 
   dark(): void {

@@ -61,10 +61,11 @@ export function jobView(
 
   function take(frame: Frame): void {
     timeline.take(frame);
-    const node = frame.data["node"];
-    if (typeof node === "string") {
-      if (frame.event_type === "on_state_update") graph?.done(node);
-      else graph?.light(node);
+    const { node, within } = frame.data;
+    const outer = Array.isArray(within) ? within[0] : node;
+    if (typeof outer === "string") {
+      if (frame.event_type === "on_state_update") graph?.done(outer);
+      else graph?.light(outer);
     }
     if (TURNS.has(frame.event_type)) again();
   }

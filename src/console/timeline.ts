@@ -9,7 +9,8 @@ export class Timeline {
   readonly #seen = new Set<string>();
 
   take({ event_type: type, data }: Frame): void {
-    const node = String(data["node"] ?? "");
+    const { node: own, within } = data;
+    const node = [...(Array.isArray(within) ? within : []), own ?? ""].join(" › ");
     if (type === "on_llm_stream") this.#token(String(data["message_id"] ?? node), node, data);
     else if (type === "on_tool_start") this.#toolStart(data);
     else if (type === "on_tool_end") this.#toolEnd(data);

@@ -1,5 +1,6 @@
 import { AgentError } from "../errors/agent-error.ts";
 import { outcomeEventId } from "../events/outgoing.ts";
+import { redactJson } from "../observability/redaction.ts";
 import type { Queryable } from "../postgres/database.ts";
 import type { RunStatus } from "./run.ts";
 
@@ -64,7 +65,7 @@ export async function readRun(db: Queryable, jobId: string, runId: string): Prom
   return {
     ...row,
     retry_of: retry_of?.run_id ?? null,
-    request,
+    request: redactJson(request),
     usage: row.usage === null ? null : JSON.parse(row.usage),
     events: events.map(({ event, ...delivery }) => ({ ...delivery, event: JSON.parse(event) })),
     steps: await stepsOfRun(db, jobId, runId),
@@ -92,5 +93,5 @@ export async function readDefinitionOf(
   );
   if (row === undefined)
     throw new AgentError("unknown_job", "no such job or run with a definition is stored");
-  return { hash: row.hash, definition: JSON.parse(row.body) };
+  return { hash: row.hash, definition: redactJson(JSON.parse(row.body)) };
 }

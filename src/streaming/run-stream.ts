@@ -4,6 +4,7 @@ import { type FrameType, makeFrame } from "./frames.ts";
 type Metadata = Record<string, unknown> | undefined;
 type Message = {
   node: string | undefined;
+  within: string[] | undefined;
   parts: string[];
   length: number;
   toldLength: number;
@@ -40,8 +41,8 @@ export class RunStream {
     handleChatModelStart: (
       ...[, , id, , , , metadata]: [unknown, unknown, string, unknown, unknown, unknown, Metadata]
     ): void => {
-      const node = nodeOf(metadata);
-      this.#messages.set(id, { node, parts: [], length: 0, toldLength: 0, toldAt: 0 });
+      const [node, within] = [nodeOf(metadata), withinOf(metadata)];
+      this.#messages.set(id, { node, within, parts: [], length: 0, toldLength: 0, toldAt: 0 });
     },
     handleLLMNewToken: (token: unknown, _place: unknown, id: string): void => {
       if (typeof token === "string" && token !== "") this.#token(id, token);
@@ -117,7 +118,8 @@ export class RunStream {
       message.toldLength = message.length;
     }
     const cumulative_text = isDue ? message.parts[0] : undefined;
-    this.#append("on_llm_stream", { token, cumulative_text, node: message.node, message_id: id });
+    const { node, within } = message;
+    this.#append("on_llm_stream", { token, cumulative_text, node, within, message_id: id });
   }
 
   #toolEnded(id: string, tool_output: unknown, failed?: true): void {
@@ -145,6 +147,13 @@ export class RunStream {
 function nodeOf(metadata: Metadata): string | undefined {
   const node = metadata?.["langgraph_node"];
   return typeof node === "string" ? node : undefined;
+}
+
+/** The nodes that lead to a graph inside the graph; nothing where the node is the run's own. */
+function withinOf(metadata: Metadata): string[] | undefined {
+  const namespace = String(metadata?.["langgraph_checkpoint_ns"] ?? metadata?.["checkpoint_ns"] ?? "");
+  const outer = namespace.split("|").slice(0, -1);
+  return outer.length === 0 ? undefined : outer.map((part) => part.split(":", 1)[0] ?? part);
 }
 
 function parsed(input: string): unknown {

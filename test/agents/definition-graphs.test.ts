@@ -116,6 +116,12 @@ describe("a graph that cannot run is refused with its place", () => {
     ],
     ["a graph node without a graph", withNode({ type: "graph" }), "/nodes/1/graph", "missing"],
     [
+      "a node with the name of a channel",
+      { ...pipeline(["a", "b"]), state_schema: { a: { type: "str" } } },
+      "/nodes/0/id",
+      "another id",
+    ],
+    [
       "a reserved channel",
       { ...pipeline(["a"]), state_schema: { files: {} } },
       "/state_schema/files",

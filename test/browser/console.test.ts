@@ -74,6 +74,25 @@ describe.skipIf(chromiumPath === undefined)("the page", { timeout: 60_000 }, () 
     expect(problems).toEqual([]);
   });
 
+  it("shows what a job says and does while it does it, and lights the node at work", async () => {
+    tools.answerAfter(1500);
+    const job = `job ${randomUUID()}`;
+    const event = executeEvent({ job_id: job, agent_definition: callingAgent(tools.url, pay, {}) });
+    await postEvent(service.url, event, { headers: { prefer: "respond-async" } });
+    await open(job);
+
+    const timeline = page.getByLabel("What the job does");
+    await timeline.getByText("pay is called").waitFor();
+    await page.locator("svg.graph .lit, svg.graph .done").first().waitFor({ state: "attached" });
+    expect(await page.locator("#result").count()).toBe(0); // it is still at work
+    await page.locator("#result").getByText("done").waitFor();
+
+    await timeline.getByText("The run has ended: completed.").waitFor();
+    expect(await timeline.getByText("The run has ended").count()).toBe(1);
+    expect(await timeline.locator("pre").last().textContent()).toBe("done");
+    tools.answerAfter(0);
+  });
+
   it("shows what was changed before it is sent, and the tool gets that", async () => {
     const { job } = await start({ agent_definition: callingAgent(tools.url, pay) });
     await open(job);

@@ -161,6 +161,20 @@ describe("a process whose credentials are in Vault", () => {
     const told = await run(service, echo(), `tell me: ${all.join(" and ")}`);
     seen.push(told.text, JSON.stringify(await (await fetch(`${service.url}/jobs/${told.jobId}`)).json()));
     expect(told.text).toContain("tell me: [redacted] and [redacted]");
+    const job = `${service.url}/jobs/${told.jobId}`;
+    const frames = (await get(`${job}/events`)).text;
+    expect(frames).toContain("on_llm_stream");
+    const { runs } = (await get(job)).json() as { runs: { run_id: string }[] }; // the contract of the route
+    const details = (await get(`${job}/runs/${runs[0]?.run_id}`)).text;
+    expect(details).toContain("tell me: [redacted]");
+    seen.push(frames, details, (await get(`${job}/definition`)).text, (await get(`${job}/trace`)).text);
+    const kept = await database.sql(
+      "select outcome from agent_executor.runs union all select event from agent_executor.outbox",
+    );
+    seen.push(
+      JSON.stringify(kept),
+      JSON.stringify(await database.sql("select * from agent_executor.event_log")),
+    );
     const failed = await run(
       service,
       { nodes: [{ type: "agent", name: all[0], model: { provider: all[1] } }] },

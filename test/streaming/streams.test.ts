@@ -65,6 +65,33 @@ describe.each(["in one process", "in Redis"])("the stream of a job, %s", (where)
     }
   });
 
+  it("says of each of two nodes side by side what it says, and where a model of its own stands", async () => {
+    const says = (name: string) => ({
+      ...{ id: name, type: "agent", name, writes: [`${name}_said`] },
+      model: { provider: "scripted", model: "x", responses: [`${name} speaks`] },
+    });
+    const agent_definition = {
+      state_schema: { left_said: { type: "str" }, right_said: { type: "str" } },
+      nodes: [says("left"), says("right")],
+      edges: ["left", "right"].flatMap((name) => [
+        { from: "START", to: name },
+        { from: name, to: "END" },
+      ]),
+    };
+    const { jobId } = await run({ agent_definition });
+
+    const events = await whole(jobId);
+
+    for (const name of ["left", "right"]) {
+      const own = events.filter(
+        ({ event, data }) => event === "on_llm_stream" && String(data.data["within"]) === name,
+      );
+      expect(own.map(({ data }) => data.data["token"]).join("")).toBe(`${name} speaks`);
+      expect(new Set(own.map(({ data }) => data.data["node"]))).toEqual(new Set(["model_request"]));
+    }
+    expect(events.map(({ event }) => event).filter((type) => type === "end")).toHaveLength(1);
+  });
+
   it("starts the text so far anew with each message, and tells it at most every 100 ms", async () => {
     const turns = [{ content: WORDS, tool_calls: [{ name: "pay", args: { amount: 1 } }] }, WORDS];
     const agent = callingAgent(tools.url, [[{ name: "pay", args: { amount: 1 } }]], {});
