@@ -245,12 +245,13 @@ export class Worker {
     const backOff = error.code === "shutting_down" ? 0 : 2 ** failures * (0.5 + Math.random() / 2);
     const delay = Math.max(error.retryAfterSeconds ?? 0, backOff);
     const { db, waiters, log } = this.#options;
-    crashPoint("postpone: not written");
+    log.warn({ err: error, ...keysOf(run), delay_s: delay }, "run postponed");
+    // Told first: it may be the database that is away, and whoever waits need not wait for that too.
+    waiters.tell(run.runId, { kind: "postponed", error });
+    crashPoint("postpone: told, not written");
     const isQueued = await whileLeased(signal, () => postponeRun(db, run, delay, failures));
     if (!isQueued) return cancelledOutcome(await reasonToEnd(db, run), usage);
-    crashPoint("postpone: written, not told");
-    log.warn({ err: error, ...keysOf(run), delay_s: delay }, "run postponed");
-    waiters.tell(run.runId, { kind: "postponed", error });
+    crashPoint("postpone: written");
     return "postponed";
   }
 }
