@@ -17,9 +17,9 @@ export const scenario: Scenario = {
   id: "T21",
   title: "NATS: random SIGKILLs over 3 workers, and restarts of the server",
   run: async (scale, say) => {
-    const events = sized(scale, { small: 24, usual: 1000, full: 1000 });
-    const kills = sized(scale, { small: 3, usual: 30, full: 30 });
-    const restarts = sized(scale, { small: 1, usual: 2, full: 2 });
+    const events = sized(scale, { small: 24, usual: 150, full: 1000 });
+    const kills = sized(scale, { small: 3, usual: 8, full: 30 });
+    const restarts = sized(scale, { small: 1, usual: 1, full: 2 });
     await using database = await freshDatabase({ mayLeak: true });
     const nats = await NatsServer.start();
     const tools = await startToolServer();
