@@ -1,6 +1,9 @@
 import { ApiError, api } from "./api.ts";
 import type { Frame } from "./types.ts";
 
+/** How far a reader has come: who follows a job again goes on from there. */
+export type Place = { lastId: string };
+
 const MOST_WAIT_MS = 15_000;
 
 /**
@@ -10,16 +13,16 @@ const MOST_WAIT_MS = 15_000;
 export async function followFrames(
   job: string,
   take: (frame: Frame) => void,
+  place: Place,
   signal: AbortSignal,
 ): Promise<void> {
-  let lastId = "";
   for (let failures = 0; !signal.aborted; ) {
     try {
-      const headers: Record<string, string> = lastId === "" ? {} : { "last-event-id": lastId };
+      const headers: Record<string, string> = place.lastId === "" ? {} : { "last-event-id": place.lastId };
       const response = await api.events(job, headers, signal);
       if (response.status === 204 || response.body === null) return;
       for await (const { id, data } of eventsOf(response.body)) {
-        if (id !== "") lastId = id;
+        if (id !== "") place.lastId = id;
         failures = 0;
         take(JSON.parse(data) as Frame); // the contract of the route
       }

@@ -27,7 +27,9 @@ export function jobView(
   const timeline = new Timeline();
   let graph: GraphView | undefined;
   let shown = "";
+  const place = { lastId: "" };
   let following = false;
+  let isPlayed = false;
 
   main.replaceChildren(
     ...[head, asks, outcome, h("h2", {}, "Graph"), drawing, h("h2", {}, "Timeline"), timeline.element, runs],
@@ -36,7 +38,8 @@ export function jobView(
   const load = async (): Promise<void> => {
     const job = await api.job(jobId);
     if (signal.aborted) return;
-    follow(LIVE.has(job.status));
+    // One that has ended is played once; one that lives is followed again, for its next run streams too.
+    if (LIVE.has(job.status) || !isPlayed) follow();
     // What has not changed is left alone: someone may be typing in it.
     const state = JSON.stringify(job);
     if (state === shown) return;
@@ -49,13 +52,14 @@ export function jobView(
   };
   const again = (): void => void load().catch(fail);
 
-  function follow(isLive: boolean): void {
+  function follow(): void {
     if (following) return;
     following = true;
-    followFrames(jobId, take, signal)
+    followFrames(jobId, take, place, signal)
       .catch(fail)
       .finally(() => {
-        following = !isLive; // a live job is looked at again: its next run streams too
+        following = false;
+        isPlayed = true;
       });
   }
 
