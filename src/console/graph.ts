@@ -20,6 +20,7 @@ export class GraphView {
     const bottom = Math.max(...[...places.values()].map(({ y }) => y), 0) + HEIGHT + 10;
     this.element = svg("svg", {
       class: "graph",
+      width: `${right}`,
       viewBox: `0 0 ${right} ${bottom}`,
       role: "img",
       "aria-label": `Graph of ${shape.nodes.join(", ")}`,

@@ -74,10 +74,13 @@ export function jobView(
     if (TURNS.has(frame.event_type)) again();
   }
 
-  load().catch(fail);
-  drawGraph(jobId, drawing).then((view) => {
-    graph = view;
-  }, fail);
+  // Drawn first: what the stream tells of is lit in it.
+  drawGraph(jobId, drawing)
+    .then((view) => {
+      graph = view;
+    })
+    .catch(fail)
+    .finally(again);
   const timer = setInterval(() => {
     if (!document.hidden) again();
   }, EVERY_MS);
