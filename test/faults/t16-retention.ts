@@ -71,7 +71,7 @@ export const scenario: Scenario = {
         : [
             atMost(
               "p95 of runs while jobs are deleted, to before",
-              scale === "full" ? 1.1 : 1.5,
+              scale === "full" ? 1.1 : 2,
               during / before,
             ),
           ]),
