@@ -208,7 +208,9 @@ export class LaneOfJobs {
       if (!cancelled) same(`memory of turn ${turn}`, remembered.join(" "), result?.output);
       if (started_at === null) continue; // it ended in the queue
       if (Number(started_at) < before)
-        throw new Error(`turn ${turn} of ${jobId} began before the one before it ended`);
+        throw new Error(
+          `turn ${turn} of ${jobId} began before the one before it ended: ${Number(started_at) - before} ms; ${JSON.stringify(runs)}`,
+        );
       before = Number(settled_at);
     }
   }
