@@ -132,7 +132,8 @@ const CLAIMED_COLUMNS = `
  * Takes runs whose turn has come: the first queued one of each job that has none alive, and those
  * whose worker went silent. `skip locked` lets processes pass each other. A run that was there when
  * two workers in a row died is a suspect: a process takes one of them at a time, so that those who
- * merely stood beside the culprit get through.
+ * merely stood beside the culprit get through. A turn starts by the clock and not by now(), which is when
+ * the statement was sent: the turn before may have ended since.
  */
 const CLAIM = `
   with silent as (
@@ -158,7 +159,7 @@ const CLAIM = `
        set status = 'running', attempt = r.attempt + 1,
            failures = r.failures + case when r.status = 'running' then 1 else 0 end,
            leased_by = $1, leased_until = now() + make_interval(secs => $2),
-           started_at = coalesce(r.started_at, now())
+           started_at = coalesce(r.started_at, clock_timestamp())
       from due where r.run_id = due.run_id
     returning r.*, due.was_silent)
   select ${CLAIMED_COLUMNS}, run.was_silent as "wasSilent" from run join jobs on jobs.job_id = run.job_id`;
