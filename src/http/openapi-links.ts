@@ -1,10 +1,4 @@
-import type { ErrorCode } from "../errors/catalogue.ts";
-
-type Json = Record<string, unknown>;
-type Parts = { jobId: Json; refusals: (...codes: ErrorCode[]) => Json };
-
-const json = (schema: Json): Json => ({ "application/json": { schema } });
-const timestamp = { type: "string", format: "date-time" };
+import { type Json, jobIdParameter, json, nullable, refusals, timestamp } from "./openapi-parts.ts";
 
 const question: Json = {
   type: "object",
@@ -21,17 +15,17 @@ const question: Json = {
     approvers: { type: "array", items: { type: "string" } },
     expires_at: timestamp,
     decision: { type: "string" },
-    decided_by: { anyOf: [{ type: "string" }, { type: "null" }] },
+    decided_by: nullable({ type: "string" }),
   },
 };
 
 /** The routes of one question, and the page. */
-export function linkPaths({ jobId, refusals }: Parts): Json {
+export function linkPaths(): Json {
   const interruptId = {
     ...{ name: "interrupt_id", in: "path", required: true },
     schema: { type: "string", format: "uuid" },
   };
-  const parameters = [jobId, interruptId];
+  const parameters = [jobIdParameter, interruptId];
   const common = ["unknown_interrupt", "too_many_requests", "not_ready", "database_unavailable"] as const;
   return {
     "/jobs/{job_id}/interrupts/{interrupt_id}": {

@@ -1,11 +1,5 @@
-import type { ErrorCode } from "../errors/catalogue.ts";
-
-type Json = Record<string, unknown>;
-type Parts = { jobId: Json; run: Json; refusals: (...codes: ErrorCode[]) => Json };
-
-const timestamp = { type: "string", format: "date-time" };
-const orNull = (schema: Json): Json => ({ anyOf: [schema, { type: "null" }] });
-const json = (schema: Json): Json => ({ "application/json": { schema } });
+import { run } from "./openapi-jobs.ts";
+import { type Json, jobIdParameter, json, nullable, refusals, timestamp } from "./openapi-parts.ts";
 
 const step: Json = {
   type: "object",
@@ -18,7 +12,7 @@ const step: Json = {
     step: { type: "integer" },
     nodes: { type: "array", items: { type: "string" }, description: "What ran, side by side." },
     attempt: { type: "integer" },
-    started_at: orNull(timestamp),
+    started_at: nullable(timestamp),
     ended_at: timestamp,
     tokens: { type: "integer" },
     model_calls: { type: "integer" },
@@ -33,14 +27,14 @@ const event: Json = {
     target: { type: "string" },
     event: { type: "object", description: "As it went out." },
     attempts: { type: "integer" },
-    delivered_at: orNull(timestamp),
-    parked_at: orNull(timestamp),
-    last_error: orNull({ type: "string" }),
+    delivered_at: nullable(timestamp),
+    parked_at: nullable(timestamp),
+    last_error: nullable({ type: "string" }),
   },
 };
 
 /** The routes of one run. */
-export function runPaths({ jobId, run, refusals }: Parts): Json {
+export function runPaths(): Json {
   const runId = { name: "run_id", in: "path", required: true, schema: { type: "string", format: "uuid" } };
   const details = {
     allOf: [
@@ -48,10 +42,10 @@ export function runPaths({ jobId, run, refusals }: Parts): Json {
       {
         type: "object",
         properties: {
-          retry_of: orNull({ type: "string", format: "uuid" }),
-          definition_hash: orNull({ type: "string" }),
+          retry_of: nullable({ type: "string", format: "uuid" }),
+          definition_hash: nullable({ type: "string" }),
           request: { type: "object", description: "What the event asked." },
-          usage: orNull({ type: "object" }),
+          usage: nullable({ type: "object" }),
           events: { type: "array", items: event },
           steps: { type: "array", items: step },
         },
@@ -63,14 +57,17 @@ export function runPaths({ jobId, run, refusals }: Parts): Json {
     "/jobs/{job_id}/runs/{run_id}": {
       get: {
         summary: "One run: what came in, what it did step by step, what went out",
-        parameters: [jobId, runId],
+        parameters: [jobIdParameter, runId],
         responses: { 200: { description: "The run.", content: json(details) }, ...refusals(...common) },
       },
     },
     "/jobs/{job_id}/definition": {
       get: {
         summary: "The definition of a job's newest run, or of another, as it was sent",
-        parameters: [jobId, { name: "run_id", in: "query", schema: { type: "string", format: "uuid" } }],
+        parameters: [
+          jobIdParameter,
+          { name: "run_id", in: "query", schema: { type: "string", format: "uuid" } },
+        ],
         responses: {
           200: {
             description: "The definition and its hash.",
@@ -84,14 +81,14 @@ export function runPaths({ jobId, run, refusals }: Parts): Json {
       get: {
         summary:
           "All that is known of a job as a tree: events, attempts, steps, tools, decisions, deliveries",
-        parameters: [jobId],
+        parameters: [jobIdParameter],
         responses: { 200: { description: "The tree.", content: json(trace) }, ...refusals(...common) },
       },
     },
     "/jobs/{job_id}/retry": {
       post: {
         summary: "Run a failed or cancelled run again, from its input or from its last checkpoint",
-        parameters: [jobId],
+        parameters: [jobIdParameter],
         requestBody: {
           content: json({
             type: "object",
@@ -116,12 +113,12 @@ const trace: Json = {
   type: "object",
   properties: {
     job_id: { type: "string" },
-    owner: orNull({ type: "string" }),
+    owner: nullable({ type: "string" }),
     runs: list({
       run_id: { type: "string", format: "uuid" },
       seq: { type: "integer" },
       status: { type: "string" },
-      usage: orNull({ type: "object" }),
+      usage: nullable({ type: "object" }),
       events: list({
         kind: { type: "string" },
         source: { type: "string" },
@@ -130,17 +127,17 @@ const trace: Json = {
       }),
       attempts: list({
         attempt: { type: "integer" },
-        worker: orNull({ type: "string" }),
-        began_at: orNull(timestamp),
-        ended_at: orNull(timestamp),
-        end: orNull({ type: "string", description: "settled, waiting, postponed or taken over." }),
+        worker: nullable({ type: "string" }),
+        began_at: nullable(timestamp),
+        ended_at: nullable(timestamp),
+        end: nullable({ type: "string", description: "settled, waiting, postponed or taken over." }),
         steps: { type: "array", items: step },
         tools: list({
-          tool: orNull({ type: "string" }),
+          tool: nullable({ type: "string" }),
           state: { type: "string", enum: ["intent", "done"] },
         }),
       }),
-      decisions: list({ interrupt_id: { type: "string" }, decision: orNull({ type: "string" }) }),
+      decisions: list({ interrupt_id: { type: "string" }, decision: nullable({ type: "string" }) }),
       deliveries: list({ event_id: { type: "string" }, target: { type: "string" } }),
       log: list({
         at: timestamp,

@@ -1,5 +1,5 @@
 import { definitionJsonSchema } from "../agents/definition.ts";
-import { catalogue, type ErrorCode } from "../errors/catalogue.ts";
+import { catalogue } from "../errors/catalogue.ts";
 import {
   CancelData,
   CancelledData,
@@ -9,89 +9,11 @@ import {
   InterruptedData,
   ResumeData,
 } from "../events/schemas.ts";
+import { jobPaths } from "./openapi-jobs.ts";
 import { linkPaths } from "./openapi-links.ts";
+import { type Json, json, ref, refusals, timestamp } from "./openapi-parts.ts";
 import { runPaths } from "./openapi-runs.ts";
 import { securitySchemes, withSecurity } from "./openapi-security.ts";
-
-type Json = Record<string, unknown>;
-
-const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
-const json = (schema: Json): Json => ({ "application/json": { schema } });
-
-/** One answer for each status that these errors share, with their meanings as its description. */
-function refusals(...codes: ErrorCode[]): Record<string, Json> {
-  const byStatus = new Map<number, string[]>();
-  for (const code of codes) {
-    const { status, means } = catalogue[code];
-    byStatus.set(status, [...(byStatus.get(status) ?? []), `\`${code}\`: ${means}`]);
-  }
-  const answers = [...byStatus].map(([status, lines]) => [
-    String(status),
-    { description: lines.join("\n\n"), content: json(ref("Error")) },
-  ]);
-  return Object.fromEntries(answers);
-}
-
-const { job_id: _, ...decisionsOnly } = ResumeData.properties;
-const timestamp = { type: "string", format: "date-time" };
-const nullable = (schema: Json): Json => ({ anyOf: [schema, { type: "null" }] });
-const STATUSES = ["queued", "running", "waiting", "completed", "failed", "cancelled"];
-const status = { type: "string", enum: STATUSES };
-
-const run: Json = {
-  type: "object",
-  properties: {
-    run_id: { type: "string", format: "uuid" },
-    seq: { type: "integer", description: "Place in the job's order of arrival." },
-    status,
-    attempt: { type: "integer", description: "How often a worker has taken it up." },
-    source: { type: "string" },
-    event_id: { type: "string" },
-    accepted_at: timestamp,
-    started_at: nullable(timestamp),
-    settled_at: nullable(timestamp),
-  },
-};
-
-const job: Json = {
-  type: "object",
-  description: "Status, result and error are those of the newest run that is not queued.",
-  properties: {
-    job_id: { type: "string" },
-    status,
-    result: nullable({ type: "object" }),
-    error: nullable({ type: "object" }),
-    interrupts: { type: "array", items: { type: "object" } },
-    usage: nullable({ type: "object" }),
-    definition: nullable({
-      type: "object",
-      properties: { hash: { type: "string" }, name: { type: "string" } },
-    }),
-    runs: { type: "array", items: run },
-  },
-};
-
-const jobStatus: Json = { type: "object", properties: { job_id: { type: "string" }, status } };
-
-const jobPage: Json = {
-  type: "object",
-  properties: {
-    jobs: {
-      type: "array",
-      items: {
-        type: "object",
-        properties: {
-          job_id: { type: "string" },
-          status,
-          agent: { type: "string", description: "Name in the definition." },
-          accepted_at: timestamp,
-          settled_at: nullable(timestamp),
-        },
-      },
-    },
-    next: nullable({ type: "string", description: "Send it as `after` for the next page." }),
-  },
-};
 
 const readiness: Json = {
   type: "object",
@@ -156,10 +78,6 @@ const postEvent: Json = {
   },
 };
 
-const query = (name: string, schema: Json): Json => ({ name, in: "query", schema });
-
-const jobIdParameter = { name: "job_id", in: "path", required: true, schema: { type: "string" } };
-
 const paths: Json = {
   "/": {
     post: postEvent,
@@ -178,90 +96,9 @@ const paths: Json = {
   "/metrics": {
     get: { summary: "Prometheus metrics", responses: { 200: { description: "Text format 0.0.4." } } },
   },
-  "/jobs": {
-    get: {
-      summary: "Jobs, newest first",
-      parameters: [
-        query("status", status),
-        query("since", timestamp),
-        query("until", timestamp),
-        query("after", { type: "string" }),
-        query("limit", { type: "integer", minimum: 1, maximum: 200, default: 50 }),
-      ],
-      responses: {
-        200: { description: "A page.", content: json(jobPage) },
-        ...refusals("invalid_request", "too_many_requests", "not_ready", "database_unavailable"),
-      },
-    },
-  },
-  ...runPaths({ jobId: jobIdParameter, refusals, run }),
-  ...linkPaths({ jobId: jobIdParameter, refusals }),
-  "/jobs/{job_id}": {
-    get: {
-      summary: "One job with its runs and its result",
-      parameters: [{ name: "job_id", in: "path", required: true, schema: { type: "string" } }],
-      responses: {
-        200: { description: "The job.", content: json(job) },
-        ...refusals("invalid_request", "unknown_job", "not_ready", "database_unavailable"),
-      },
-    },
-  },
-  "/jobs/{job_id}/events": {
-    get: {
-      summary: "The frames of a job as they come: server-sent events",
-      description:
-        "`event` is the type of the frame, `id` its place in the stream, `data` the whole frame. With " +
-        "`Last-Event-ID` it goes on behind that place, on any process; where that is not kept any more the " +
-        "first frame is a `gap` with the job as it is now. Ends after the last run of the job.",
-      parameters: [
-        { name: "job_id", in: "path", required: true, schema: { type: "string" } },
-        { name: "last-event-id", in: "header", schema: { type: "string" } },
-      ],
-      responses: {
-        200: { description: "Frames.", content: { "text/event-stream": { schema: { type: "string" } } } },
-        204: { description: "The job has ended and nothing follows `Last-Event-ID`." },
-        ...refusals("unknown_job", "too_many_requests", "not_ready", "database_unavailable"),
-      },
-    },
-  },
-  "/jobs/{job_id}/cancel": {
-    post: {
-      summary: "End the runs of a job, or one of them",
-      parameters: [{ name: "job_id", in: "path", required: true, schema: { type: "string" } }],
-      requestBody: {
-        content: json({
-          type: "object",
-          properties: { run_id: { type: "string", format: "uuid" }, reason: { type: "string" } },
-        }),
-      },
-      responses: {
-        200: { description: "There was nothing to end.", content: json(jobStatus) },
-        202: { description: "Runs are ending, or have ended.", content: json(jobStatus) },
-        ...refusals("invalid_request", "unknown_job", "body_too_large", "not_ready", "database_unavailable"),
-      },
-    },
-  },
-  "/jobs/{job_id}/resume": {
-    post: {
-      summary: "Decide what a waiting run asks",
-      parameters: [{ name: "job_id", in: "path", required: true, schema: { type: "string" } }],
-      requestBody: {
-        content: json({
-          type: "object",
-          description: "As the resume event's data; job_id is the path's.",
-          properties: decisionsOnly,
-        }),
-      },
-      responses: {
-        202: { description: "The decisions are stored.", content: json(jobStatus) },
-        ...refusals(
-          ...(["invalid_event", "unknown_job", "unknown_interrupt", "interrupt_closed"] as const),
-          ...(["decision_not_allowed", "lost_race", "run_in_progress", "forbidden"] as const),
-          ...(["body_too_large", "not_ready", "database_unavailable"] as const),
-        ),
-      },
-    },
-  },
+  ...jobPaths,
+  ...runPaths(),
+  ...linkPaths(),
   "/schemas/agent-definition.json": {
     get: { summary: "JSON Schema of an agent definition", responses: { 200: { description: "2020-12." } } },
   },
