@@ -4,6 +4,7 @@ import { crashPoint } from "../lifetime/crash-point.ts";
 import { pause } from "../lifetime/pause.ts";
 import type { Database } from "../postgres/database.ts";
 import { isDatabaseUnavailable } from "../postgres/failures.ts";
+import { FENCE } from "./fence.ts";
 
 /** Names one call of a run: where it stands in the graph, which of several there, and what it does. */
 export type JournalKey = {
@@ -111,10 +112,6 @@ function foundIn({ state, outcome }: Row): Found {
 
 /** A restart of Postgres takes less. */
 const FINISH_WAITS_MS = [100, 300, 1000, 2000, 4000, 8000];
-
-// As in the saver: `for share` waits for a takeover that is about to commit and then sees its attempt.
-const FENCE =
-  "fence as (select 1 from runs where run_id = $1 and attempt = $2 and status = 'running' for share)";
 
 // Whatever an earlier attempt wrote it committed before the takeover, which is before our snapshot.
 const KNOWN = `known as (

@@ -3,7 +3,7 @@ import { Annotation, MessagesAnnotation, StateGraph } from "@langchain/langgraph
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunSaver } from "../../src/checkpoints/run-saver.ts";
 import type { Database } from "../../src/postgres/database.ts";
-import { claimRuns } from "../../src/runs/repository.ts";
+import { claimRuns } from "../../src/runs/claim.ts";
 import { freshDatabase } from "../support/databases.ts";
 import { type OpenPort, ports, serverPort } from "../support/ports.ts";
 import { aRun } from "../support/runs.ts";
