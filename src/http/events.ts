@@ -7,7 +7,8 @@ import { parseHttpEvent } from "../events/parse.ts";
 import { remoteContext, within } from "../observability/spans.ts";
 import { type EventOutcome, eventMetrics } from "../observability/tallies.ts";
 import { asSubmission, dispatch } from "../runs/dispatch.ts";
-import type { Answer, Door } from "../runs/door.ts";
+import type { Door } from "../runs/door.ts";
+import type { Answer } from "../runs/outcomes.ts";
 import { readBody } from "./body.ts";
 import { waitPreferred } from "./prefer.ts";
 

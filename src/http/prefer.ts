@@ -1,4 +1,4 @@
-import type { WaitFor } from "../runs/door.ts";
+import type { WaitFor } from "../runs/outcomes.ts";
 
 const LONGEST_WAIT_SECONDS = 3600;
 

@@ -3,7 +3,8 @@ import type { Command } from "../events/commands.ts";
 import type { IncomingEvent } from "../events/incoming.ts";
 import { newTraceparent, parseTraceparent } from "../observability/traceparent.ts";
 import type { ExecuteSubmission } from "./accept.ts";
-import type { Answer, Door, WaitFor } from "./door.ts";
+import type { Door } from "./door.ts";
+import type { Answer, WaitFor } from "./outcomes.ts";
 import type { Caller } from "./owner.ts";
 
 /** What a command is made of whatever door it came through, and what the caller wants of it. */

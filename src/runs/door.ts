@@ -1,58 +1,33 @@
-import { setTimeout as delay } from "node:timers/promises";
-import type { Deliverer } from "../delivery/deliverer.ts";
-import { alsoDeliverTo, type DeliveryState, storedEvent } from "../delivery/outbox.ts";
+import { alsoDeliverTo } from "../delivery/outbox.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import { uuidV7 } from "../events/ids.ts";
-import { outcomeEventId } from "../events/outgoing.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import { acceptEvent, noteDecision } from "../observability/event-spans.ts";
 import type { Logger } from "../observability/logger.ts";
 import { traceIdOf } from "../observability/traceparent.ts";
-import type { Database } from "../postgres/database.ts";
 import { type Acceptor, claimedRun, type ExecuteSubmission } from "./accept.ts";
 import { type CancelRequest, type CancelResult, cancelRuns } from "./cancel.ts";
 import { type Decided, type DecideRequest, decide } from "./decide.ts";
+import {
+  type Answer,
+  Outcomes,
+  type OutcomesOptions,
+  outcomeIdOf,
+  type ToWait,
+  type WaitFor,
+} from "./outcomes.ts";
 import type { Caller } from "./owner.ts";
-import { runState } from "./repository.ts";
 import { type Retried, type RetryRequest, retryRun } from "./retry.ts";
-import { FINAL, type RunStatus } from "./run.ts";
+import { FINAL } from "./run.ts";
 import type { Sender } from "./settle.ts";
 import type { Place, Waiters } from "./waiters.ts";
 import { workWhileDue } from "./wake.ts";
-import type { Worker } from "./worker.ts";
 
-/** What the caller wants to wait for. */
-export type WaitFor =
-  | { kind: "stored" }
-  | { kind: "outcome"; withinMs?: number }
-  /** Until the run has ended or asks, with its result in the outbox; who takes the result is not waited for. */
-  | { kind: "settled" };
-
-/** What a door answers; refusals are thrown. */
-export type Answer =
-  /** Stored, and on its way: the outcome comes later. */
-  | { kind: "stored"; jobId: string }
-  /** The result event itself, as structured JSON: there is no other target. */
-  | { kind: "reply"; event: string }
-  /** The result was handed to its target, or refused by it for good. */
-  | { kind: "delivered" }
-  /** The run has ended or asks, and its result is in the outbox. */
-  | { kind: "settled" };
-
-type ToWait = { kind: "wait"; runId: string; jobId: string };
-
-export type DoorOptions = {
-  db: Database;
+export type DoorOptions = OutcomesOptions & {
   acceptor: Acceptor;
-  worker: Worker;
   waiters: Waiters;
   sender: Sender;
-  /** Absent: the answer to the caller is the delivery. */
-  deliverer: Deliverer | undefined;
-  sinkDeadlineMs: number;
   log?: Logger;
-  /** How often a run that another process has in hand is looked at. */
-  lookEveryMs?: number;
   /** What else this process has in hand, so that whoever woke it holds on. */
   alsoAtWork?: () => number;
 };
@@ -60,15 +35,16 @@ export type DoorOptions = {
 /** Where events become runs and runs become answers, whatever way they came in. */
 export class Door {
   readonly #options: DoorOptions;
-  readonly #stopping = new AbortController();
+  readonly #outcomes: Outcomes;
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#outcomes = new Outcomes(options);
   }
 
   /** Sends away whoever still waits: their runs go on elsewhere. */
   stopWaiting(): void {
-    this.#stopping.abort();
+    this.#outcomes.stopWaiting();
   }
 
   /** `gone` aborts when the caller goes away: that changes nothing but the wait. */
@@ -85,7 +61,7 @@ export class Door {
     try {
       const stored = await this.#store(submission, place, waitFor);
       isStored();
-      return stored.kind === "wait" ? await this.#await(stored, place, waitFor, gone) : stored;
+      return stored.kind === "wait" ? await this.#outcomes.wait(stored, place, waitFor, gone) : stored;
     } finally {
       place.leave();
     }
@@ -116,7 +92,7 @@ export class Door {
       if (!isNew && isOver) {
         // It ended before it was known that its results go there as well.
         if (submission.toNats) await alsoDeliverTo(db, outcomeIdOf(accepted), "nats");
-        return await this.#storedAnswer(accepted, waitFor);
+        return await this.#outcomes.stored(accepted, waitFor);
       }
       if (!isNew && place === undefined) throw inProgress();
       place?.bind(runId);
@@ -153,7 +129,7 @@ export class Door {
       if (touched === undefined) return { kind: "delivered" }; // finished before: nothing to end
       const { runId } = touched;
       if (place === undefined) return { kind: "stored", jobId: request.jobId };
-      return await this.#await({ kind: "wait", runId, jobId: request.jobId }, place, waitFor, gone);
+      return await this.#outcomes.wait({ kind: "wait", runId, jobId: request.jobId }, place, waitFor, gone);
     } finally {
       place?.leave();
     }
@@ -170,9 +146,9 @@ export class Door {
       if (kind === "open" || kind === "nothing") return { kind: "delivered" };
       if (decided.byGuest) return { kind: "stored", jobId: request.jobId };
       if (kind === "copy" && (FINAL.has(status) || status === "waiting"))
-        return await this.#storedAnswer(decided, waitFor);
+        return await this.#outcomes.stored(decided, waitFor);
       if (place === undefined) return { kind: "stored", jobId: request.jobId };
-      return await this.#await({ kind: "wait", runId, jobId: request.jobId }, place, waitFor, gone);
+      return await this.#outcomes.wait({ kind: "wait", runId, jobId: request.jobId }, place, waitFor, gone);
     } finally {
       place?.leave();
     }
@@ -248,63 +224,6 @@ export class Door {
     crashPoint("batch: committed, not started");
     worker.wake();
   }
-
-  async #await({ runId, jobId }: ToWait, place: Place, waitFor: WaitFor, gone: AbortSignal): Promise<Answer> {
-    const over = new AbortController();
-    const limit = waitFor.kind === "outcome" ? waitFor.withinMs : undefined;
-    const timer = limit === undefined ? undefined : setTimeout(() => over.abort(), limit);
-    const signal = AbortSignal.any([gone, over.signal, this.#stopping.signal]);
-    try {
-      const result = await Promise.race([place.result, this.#watch(runId, signal)]);
-      if (this.#stopping.signal.aborted && result === "over") throw stopping();
-      if (result === "over") return { kind: "stored", jobId };
-      if (result.kind === "postponed") throw result.error;
-      if (result.kind === "elsewhere") return await this.#storedAnswer({ runId, ...result }, waitFor);
-      if (waitFor.kind === "settled") return { kind: "settled" };
-      return await this.#answerSettled(result.settled);
-    } finally {
-      clearTimeout(timer);
-      over.abort(); // ends the watch
-    }
-  }
-
-  /** Looks for the end of a run that this process does not run itself; ends with the signal. */
-  async #watch(
-    runId: string,
-    signal: AbortSignal,
-  ): Promise<"over" | { kind: "elsewhere"; status: RunStatus; waitNo: number }> {
-    const { db, worker, lookEveryMs = 300 } = this.#options;
-    for (;;) {
-      if (signal.aborted) return "over";
-      await delay(lookEveryMs, undefined, { signal }).catch(() => undefined); // aborted: seen above
-      if (signal.aborted) return "over";
-      if (worker.isAtWork(runId)) continue;
-      // A database that is away for a moment is no reason to send the caller away.
-      const state = await runState(db, runId).catch(() => undefined);
-      if (state && (FINAL.has(state.status) || state.status === "waiting"))
-        return { kind: "elsewhere", ...state };
-    }
-  }
-
-  async #answerSettled(settled: { eventId: string; event: string }): Promise<Answer> {
-    const { deliverer, sinkDeadlineMs } = this.#options;
-    if (deliverer === undefined) return { kind: "reply", event: settled.event };
-    return delivered(await deliverer.whenDone(settled.eventId, sinkDeadlineMs));
-  }
-
-  async #storedAnswer(run: StoredOutcome, waitFor: WaitFor): Promise<Answer> {
-    if (waitFor.kind === "settled") return { kind: "settled" }; // one statement ends a run and fills the outbox
-    const { db, deliverer, sinkDeadlineMs, lookEveryMs = 300 } = this.#options;
-    const eventId = outcomeIdOf(run);
-    const until = performance.now() + sinkDeadlineMs;
-    for (;;) {
-      const stored = await storedEvent(db, eventId);
-      if (stored === undefined) throw new AgentError("internal", "a settled run has no event");
-      if (deliverer === undefined) return { kind: "reply", event: stored.event };
-      if (stored.state !== "pending" || performance.now() > until) return delivered(stored.state);
-      await delay(lookEveryMs);
-    }
-  }
 }
 
 /** A request by hand has no id: each is one of its own. */
@@ -316,12 +235,6 @@ function eventKey({ event, caller }: Pick<CancelRequest, "event" | "caller">): {
   return { source: "", eventId: uuidV7(), ...event, caller };
 }
 
-function stopping(): AgentError {
-  return new AgentError("shutting_down", "this process is stopping: the run goes on elsewhere", {
-    retryAfterSeconds: 1,
-  });
-}
-
 function inProgress(): AgentError {
   return new AgentError(
     "duplicate_in_progress",
@@ -330,22 +243,4 @@ function inProgress(): AgentError {
       retryAfterSeconds: 5,
     },
   );
-}
-
-function delivered(state: DeliveryState): Answer {
-  if (state !== "pending") return { kind: "delivered" };
-  throw new AgentError("sink_unavailable", "the result is stored; the sink has not taken it yet", {
-    retryAfterSeconds: 10,
-  });
-}
-
-type StoredOutcome = { runId: string; status: RunStatus; waitNo: number };
-
-function outcomeIdOf({ runId, status, waitNo }: StoredOutcome): string {
-  return outcomeEventId(runId, status === "waiting" ? "interrupted" : finalKind(status), waitNo);
-}
-
-function finalKind(status: RunStatus): "completed" | "failed" | "cancelled" {
-  if (status === "completed" || status === "failed" || status === "cancelled") return status;
-  throw new AgentError("internal", `a ${status} run has no outcome`);
 }

@@ -1,4 +1,5 @@
 import { AgentError } from "../errors/agent-error.ts";
+import { redactJson } from "../observability/redaction.ts";
 import type { Queryable } from "../postgres/database.ts";
 
 /** A question as its `interrupted` event showed it, and what was decided. */
@@ -38,10 +39,10 @@ export async function readInterrupt(
   const { kind, message, tool, args, value, approvers } = JSON.parse(row.question); // written by settleWaiting
   const decided =
     row.decision ?? (row.isOpen ? null : JSON.stringify({ decision: "none: the run has ended" }));
-  return {
+  return redactJson({
     ...{ interrupt_id: interruptId, job_id: jobId, kind, message, allowed: row.allowed },
     ...{ args_digest: row.digest, tool, args, value, approvers },
     ...(row.expiresAt && { expires_at: row.expiresAt.toISOString() }),
     ...(decided !== null && { decision: JSON.parse(decided).decision, decided_by: row.decidedBy }),
-  };
+  });
 }

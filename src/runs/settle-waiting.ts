@@ -7,7 +7,7 @@ import { childOf, parseTraceparent } from "../observability/traceparent.ts";
 import type { Queryable } from "../postgres/database.ts";
 import { cancelledOutcome, reasonToEnd } from "./cancel.ts";
 import type { ClaimedRun, Usage } from "./run.ts";
-import { type Sender, type Settled, settleRun, targetsOf } from "./settle.ts";
+import { type Sender, type Settled, sentBy, settleRun } from "./settle.ts";
 
 /** A run whose graph asks: it lets go of its worker until it is answered. */
 export type Interrupted = { kind: "interrupted"; questions: readonly PendingQuestion[]; usage: Usage };
@@ -34,16 +34,7 @@ const WAIT = `
       from settled, unnest($9::text[], $10::text[], $11::integer[], $12::text[], $13::text[], $14::text[],
                            $15::text[], $16::text[])
                     as q (interrupt_id, graph_id, answered, digest, allowed, expires_at, question, fallback)),
-  others as (
-    select exists (select 1 from outbox o join job on o.job_id = job.job_id
-                    where o.delivered_at is null and o.parked_at is null) as pending),
-  ${targetsOf("$7")},
-  sent as (
-    insert into outbox (event_id, target, job_id, job_event_no, event, next_attempt_at, delivered_at)
-    select $5, target.name, job.job_id, job.last_event_no, $6,
-           case when others.pending then now() else now() + make_interval(secs => $8) end,
-           case when target.name = 'reply' then now() end
-      from job, others, target)
+  ${sentBy({ id: "$5", bytes: "$6", targets: "$7", restSeconds: "$8" })}
   select others.pending as "behindOthers", (select to_nats from settled) as "toNats" from job, others`;
 
 /** Stores the questions and the event that tells of them; the run waits from here on. */

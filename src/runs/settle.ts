@@ -33,17 +33,27 @@ export type Settled = {
   toNats: boolean;
 };
 
-/** Where the event of a run goes: to the targets of all, to NATS if it came from there, else to the caller. */
-export const targetsOf = (ofAll: string) => `target as (
-    select unnest(${ofAll}::text[]) as name
-    union all select 'nats' from settled where to_nats
-    union all select 'reply' from settled where not to_nats and cardinality(${ofAll}::text[]) = 0)`;
-
 /**
- * Outcome, head of the job and outbox in one statement: no result without its event. An event behind
- * others is due at once; one that is not will be delivered by the process that settles, so for a while
- * the others leave it alone.
+ * The rows of the outbox, for a statement that has `settled` and `job`: to the targets of all, to NATS if
+ * the run came from there, else to the caller. An event behind others is due at once; one that is not will
+ * be delivered by the process that settles, so for a while the others leave it alone.
  */
+export const sentBy = (event: { id: string; bytes: string; targets: string; restSeconds: string }) => `
+  others as (
+    select exists (select 1 from outbox o join job on o.job_id = job.job_id
+                    where o.delivered_at is null and o.parked_at is null) as pending),
+  target as (
+    select unnest(${event.targets}::text[]) as name
+    union all select 'nats' from settled where to_nats
+    union all select 'reply' from settled where not to_nats and cardinality(${event.targets}::text[]) = 0),
+  sent as (
+    insert into outbox (event_id, target, job_id, job_event_no, event, next_attempt_at, delivered_at)
+    select ${event.id}, target.name, job.job_id, job.last_event_no, ${event.bytes},
+           case when others.pending then now() else now() + make_interval(secs => ${event.restSeconds}) end,
+           case when target.name = 'reply' then now() end
+      from job, others, target)`;
+
+/** Outcome, head of the job and outbox in one statement: no result without its event. */
 const SETTLE = `
   with settled as (
     update runs
@@ -55,16 +65,7 @@ const SETTLE = `
        set last_event_no = last_event_no + 1, head_checkpoint_id = coalesce($6, head_checkpoint_id)
       from settled where jobs.job_id = settled.job_id
     returning jobs.job_id, jobs.last_event_no),
-  others as (
-    select exists (select 1 from outbox o join job on o.job_id = job.job_id
-                    where o.delivered_at is null and o.parked_at is null) as pending),
-  ${targetsOf("$9")},
-  sent as (
-    insert into outbox (event_id, target, job_id, job_event_no, event, next_attempt_at, delivered_at)
-    select $7, target.name, job.job_id, job.last_event_no, $8,
-           case when others.pending then now() else now() + make_interval(secs => $10) end,
-           case when target.name = 'reply' then now() end
-      from job, others, target)
+  ${sentBy({ id: "$7", bytes: "$8", targets: "$9", restSeconds: "$10" })}
   select others.pending as "behindOthers", (select to_nats from settled) as "toNats",
          exists (select 1 from runs r where r.job_id = job.job_id and r.status = 'queued') as "jobHasQueued"
     from job, others`;

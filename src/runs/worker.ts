@@ -5,15 +5,14 @@ import { Poller } from "../lifetime/poller.ts";
 import { inAttempt } from "../observability/attempt-span.ts";
 import type { Logger } from "../observability/logger.ts";
 import { attemptMetrics, runMetrics } from "../observability/metrics.ts";
-import { traceIdOf } from "../observability/traceparent.ts";
-import { isDatabaseUnavailable } from "../postgres/failures.ts";
+import { exhausted, failuresAfter, isForgiven, keysOf, whileLeased } from "./attempt.ts";
 import { CANCELLED, Cancelled, cancelledOutcome, reasonToEnd } from "./cancel.ts";
 import { CancelWatch } from "./cancel-watch.ts";
+import { claimRuns } from "./claim.ts";
 import { decideOverdue } from "./deadlines.ts";
 import { executeRun, type Postponed, type RunTools } from "./execute.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
-import { NO_USAGE } from "./limits.ts";
-import { claimRuns, forgiveFailures, postponeRun } from "./repository.ts";
+import { postponeRun } from "./repository.ts";
 import type { ClaimedRun, Outcome } from "./run.ts";
 import { type Sender, type Settled, settleRun } from "./settle.ts";
 import { type Interrupted, settleWaiting } from "./settle-waiting.ts";
@@ -88,10 +87,7 @@ export class Worker {
     if (run.wasSilent && run.failures > 1) this.#suspects.add(run.runId);
     attemptMetrics.began();
     const work = inAttempt(run, () => this.#work(run, body, abort))
-      .then(attemptMetrics.ended, (error) => {
-        attemptMetrics.ended("abandoned");
-        this.#options.log.error({ err: error, ...keysOf(run) }, "run abandoned");
-      })
+      .then(attemptMetrics.ended, (error) => this.#abandon(run, error))
       .finally(() => {
         this.#leases.letGo(run);
         this.#active.delete(run.runId);
@@ -103,6 +99,14 @@ export class Worker {
         this.#loop.wake();
       });
     this.#active.set(run.runId, work);
+  }
+
+  /** Its end could not be written: it is somebody else's by now, or its lease will run out. */
+  #abandon(run: ClaimedRun, error: unknown): void {
+    const isLost = error instanceof AgentError && error.code === "lease_lost";
+    attemptMetrics.ended(isLost ? "lost" : "abandoned");
+    if (isLost) this.#options.log.warn(keysOf(run), "lease lost: the run goes on elsewhere");
+    else this.#options.log.error({ err: error, ...keysOf(run) }, "run abandoned");
   }
 
   /** A run has ended: whoever waits is told, its event is sent off, and the next of its job may start. */
@@ -180,7 +184,6 @@ export class Worker {
     const startedAt = performance.now();
     this.#options.log.info({ ...keysOf(run), attempt: run.attempt }, "run started");
     const attempted = await this.#attempt(run, body, abort);
-    if (attempted === "lost") return "lost";
     const ended =
       attempted.kind === "postponed" ? await this.#postpone(run, attempted, abort.signal) : attempted;
     if (ended === "postponed") return "postponed";
@@ -210,32 +213,16 @@ export class Worker {
     run: ClaimedRun,
     body: unknown,
     abort: AbortController,
-  ): Promise<Outcome | Interrupted | Postponed | "lost"> {
+  ): Promise<Outcome | Interrupted | Postponed> {
     const { maxAttempts } = this.#options;
     // Before anything of the run is looked at: reading its definition may be what kills.
-    if (run.failures >= maxAttempts && !(await this.#isForgiven(run))) {
+    if (run.failures >= maxAttempts && !(await isForgiven(this.#options.db, run))) {
       return exhausted(run.failures, "the process that ran it died each time");
     }
     crashPoint("run: begins", run.jobId);
-    try {
-      const ended = await executeRun(run, body, this.#options, abort);
-      if (ended.kind !== "postponed" || failuresAfter(run, ended) < maxAttempts) return ended;
-      return exhausted(failuresAfter(run, ended), `last: ${ended.error.code}: ${ended.error.message}`);
-    } catch (error) {
-      if (!(error instanceof AgentError) || error.code !== "lease_lost") throw error;
-      this.#options.log.warn(keysOf(run), "lease lost: the run goes on elsewhere");
-      return "lost";
-    }
-  }
-
-  /** An attempt that committed a step before it died was no failure: the count begins anew. */
-  async #isForgiven(run: ClaimedRun): Promise<boolean> {
-    const { db } = this.#options;
-    const { RunSaver } = await import("../checkpoints/run-saver.ts");
-    if ((await new RunSaver(db, run).lastAttemptThatWrote()) !== run.attempt - 1) return false;
-    await forgiveFailures(db, run);
-    run.failures = 0;
-    return true;
+    const ended = await executeRun(run, body, this.#options, abort);
+    if (ended.kind !== "postponed" || failuresAfter(run, ended) < maxAttempts) return ended;
+    return exhausted(failuresAfter(run, ended), `last: ${ended.error.code}: ${ended.error.message}`);
   }
 
   /** Back to the queue; not a run that somebody wants to end, for the watch may miss one that fails so fast. */
@@ -257,34 +244,3 @@ export class Worker {
 }
 
 type AttemptEnd = Parameters<typeof attemptMetrics.ended>[0];
-
-/** What joins the lines of a run, and those with its trace. */
-function keysOf({ jobId, runId, traceparent }: ClaimedRun) {
-  return { job_id: jobId, run_id: runId, trace_id: traceIdOf(traceparent) };
-}
-
-/** A stop is nobody's failure; an attempt that got on begins the count anew. */
-function failuresAfter(run: ClaimedRun, { error, gotOn }: Postponed): number {
-  if (error.code === "shutting_down") return run.failures;
-  return gotOn ? 1 : run.failures + 1;
-}
-
-function exhausted(times: number, why: string): Outcome {
-  const message = `the run was tried ${times} times and did not get on (${why})`;
-  const error = new AgentError("attempts_exhausted", message);
-  return { kind: "failed", data: { error: error.toWire(), usage: NO_USAGE }, usage: NO_USAGE };
-}
-
-/** A result that is there must not be lost to a database that is away: tried again while the run is ours. */
-async function whileLeased<T>(signal: AbortSignal, write: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await write();
-    } catch (error) {
-      const lost =
-        signal.aborted && signal.reason instanceof AgentError && signal.reason.code === "lease_lost";
-      if (lost || !isDatabaseUnavailable(error) || tries > 100) throw error;
-      await pause(Math.min(100 * 2 ** tries, 2000));
-    }
-  }
-}

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AgentError } from "../../src/errors/agent-error.ts";
 import type { Database } from "../../src/postgres/database.ts";
-import { type AcceptInput, acceptRun, claimRuns, DefinitionNotStored } from "../../src/runs/repository.ts";
+import { claimRuns } from "../../src/runs/claim.ts";
+import { type AcceptInput, acceptRun, DefinitionNotStored } from "../../src/runs/repository.ts";
 import { type OpenPort, ports } from "../support/ports.ts";
 
 const limits = { worker: "w", leaseSeconds: 30, maxQueued: 1000, maxQueuedOfJob: 100 };
