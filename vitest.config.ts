@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
-    setupFiles: ["test/support/open-handles.ts"],
+    setupFiles: ["test/support/open-handles.ts", "test/support/tell-secrets.ts"],
     pool: "forks", // tests send signals and count open handles: a process for each file, not a thread
     maxWorkers: 2,
     testTimeout: 20_000,

@@ -35,7 +35,7 @@ export function streamsText(rounds: readonly StreamRound[]): string {
 const TOKENS = 1250;
 const READERS = 40;
 const STUCK = 10;
-const AGENT = scripted({ content: "word ".repeat(TOKENS), delay_ms: 80 });
+const AGENT = scripted({ content: "word ".repeat(TOKENS), delay_ms: 20 });
 
 export async function measureStreams(rounds: number, runs: number): Promise<StreamRound[]> {
   await using database = await freshDatabase({ mayLeak: true });

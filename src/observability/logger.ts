@@ -7,9 +7,10 @@ export type { Logger };
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 
-/** JSON lines on stdout. Payloads and secrets are never logged; errors go in by code and message. */
-export function createLogger(level: LogLevel): Logger {
-  const stdout = pino.destination(1);
+type LineWriter = { write(line: string): unknown };
+
+/** JSON lines, on stdout unless told otherwise. Payloads and secrets are never logged; errors go in by code and message. */
+export function createLogger(level: LogLevel, out: LineWriter = pino.destination(1)): Logger {
   const filter = new LogFilter(level);
   filters.add(filter);
   const options = {
@@ -28,7 +29,7 @@ export function createLogger(level: LogLevel): Logger {
     redact: ["password", "api_key", "apiKey", "authorization", "token", "*.password", "*.api_key", "*.token"],
     serializers: { err: describe },
   };
-  return pino(options, { write: (line) => stdout.write(redactLine(line)) });
+  return pino(options, { write: (line) => out.write(redactLine(line)) });
 }
 
 const filters = new Set<LogFilter>();

@@ -185,7 +185,7 @@ describe("a process whose credentials are in Vault", () => {
     seen.push(await refused.text());
     vault.revokeAll();
     vault.behave({ line: "drop" });
-    await role.setPassword("another");
+    await role.setPassword("the-fourth-password");
     await role.cutConnections();
     const isMissed = async () => {
       await get(`${service.url}/ready`);

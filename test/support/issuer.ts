@@ -2,6 +2,7 @@ import type { webcrypto } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "jose";
+import { witness } from "./witness.ts";
 
 type Key = { kid: string; alg: string; privateKey: webcrypto.CryptoKey; publicJwk: JWK };
 /** How the JWKS and the discovery document are answered: as they are, late, never, with a status, or not at all. */
@@ -67,9 +68,11 @@ export async function startIssuer({ port = 0, alg = "ES256" } = {}): Promise<Iss
     if (key === undefined) throw new Error("the issuer has no key");
     const now = Math.floor(Date.now() / 1000);
     const usual = { iss: url, aud: audience, sub: "alice", iat: now, exp: now + 300 };
-    return await new SignJWT({ ...usual, ...claims })
+    const signed = await new SignJWT({ ...usual, ...claims })
       .setProtectedHeader({ alg: key.alg, kid: key.kid, ...header })
       .sign(key.privateKey);
+    witness.know(signed);
+    return signed;
   }
 
   await rotate();

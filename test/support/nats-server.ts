@@ -4,11 +4,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect, headers, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
+import {
+  connect,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  headers as newHeaders,
+} from "@nats-io/transport-node";
 import { thisMachine } from "./machine.ts";
 import { killWithUs } from "./reaper.ts";
 import { serviceKinds } from "./service-kinds.ts";
 import { freePort, until } from "./wait.ts";
+import { witness } from "./witness.ts";
 
 export type Kept = { subject: string; seq: number; text: string; headers: Record<string, string> };
 
@@ -89,7 +95,7 @@ export class NatsServer {
 
   /** Publishes until JetStream has it. */
   async send(subject: string, body: unknown, given: Record<string, string> = {}): Promise<number> {
-    const own = headers();
+    const own = newHeaders();
     for (const [name, value] of Object.entries(given)) own.set(name, value);
     const data = typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
     const js = jetstream(await this.client());
@@ -105,10 +111,10 @@ export class NatsServer {
       const message = await jsm.streams.getMessage(stream, { seq }).catch(() => null); // deleted ones are gaps
       if (message === null) continue;
       const names = message.header?.keys() ?? [];
-      all.push({
-        ...{ subject: message.subject, seq, text: Buffer.from(message.data).toString("utf8") },
-        headers: Object.fromEntries(names.map((name) => [name, message.header?.get(name) ?? ""])),
-      });
+      const headers = Object.fromEntries(names.map((name) => [name, message.header?.get(name) ?? ""]));
+      const text = Buffer.from(message.data).toString("utf8");
+      witness.see("events", JSON.stringify(headers) + text);
+      all.push({ subject: message.subject, seq, text, headers });
     }
     return all;
   }

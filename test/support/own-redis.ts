@@ -9,6 +9,7 @@ import { thisMachine } from "./machine.ts";
 import { killWithUs } from "./reaper.ts";
 import { serviceKinds } from "./service-kinds.ts";
 import { freePort, until } from "./wait.ts";
+import { witness } from "./witness.ts";
 
 export type OwnRedis = {
   port: number;
@@ -38,6 +39,7 @@ export async function startOwnRedis(options: OwnRedisOptions = {}): Promise<OwnR
     throw new Error("redis-server is not on this machine: apt-get install redis-server");
   const folder = mkdtempSync(join(tmpdir(), "own-redis-"));
   const args = ["--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no"];
+  witness.know(password);
   if (password) args.push("--requirepass", password);
   if (certificate === undefined) args.push("--port", String(port));
   else {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { serviceUrl } from "./environment.ts";
 import { until } from "./wait.ts";
+import { witness } from "./witness.ts";
 
 const GROUP = "test_needs_password";
 
@@ -17,6 +18,7 @@ export type PasswordRole = {
 
 /** A role that the server asks for its password, while it trusts all others; it may do what we may. */
 export async function passwordRole(password: string): Promise<PasswordRole> {
+  witness.know(password);
   const user = `test_${randomBytes(6).toString("hex")}`;
   const client = new pg.Client({ connectionString: serviceUrl("postgres") });
   await client.connect();
@@ -26,7 +28,10 @@ export async function passwordRole(password: string): Promise<PasswordRole> {
   await sql(`grant "${(await sql("select current_user as name"))[0]?.name}" to ${user}`);
   return {
     user,
-    setPassword: async (next) => void (await sql(`alter role ${user} password '${next}'`)),
+    setPassword: async (next) => {
+      witness.know(next);
+      await sql(`alter role ${user} password '${next}'`);
+    },
     cutConnections: async () =>
       (await sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", [user])).length,
     connectionsSince: async (before) => {

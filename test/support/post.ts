@@ -1,5 +1,6 @@
 import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
 import { buffer } from "node:stream/consumers";
+import { witness } from "./witness.ts";
 
 export type Reply = {
   status: number;
@@ -31,6 +32,7 @@ export function send(
     const asked = request(url, options, (response) => {
       buffer(response).then((bytes) => {
         const text = bytes.toString("utf8");
+        witness.see("answers", JSON.stringify(response.headers) + text);
         const json = (): unknown => JSON.parse(text);
         done({ status: response.statusCode ?? 0, headers: response.headers, text, json });
       }, fail);

@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { get } from "./post.ts";
 import { killWithUs } from "./reaper.ts";
 import { freePort } from "./wait.ts";
+import { witness } from "./witness.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -32,6 +33,7 @@ export async function runCommand(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   const { cwd = root, env = process.env, input, timeoutMs = 60_000 } = options;
+  witness.knowThoseIn(ownOf(env));
   const child = spawn(program, args, { cwd, env });
   killWithUs(child);
   const impatience = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
@@ -48,6 +50,7 @@ export async function runCommand(
   return new Promise((done) => {
     const end = (code: number | null, signal: NodeJS.Signals | null) => {
       clearTimeout(impatience);
+      witness.see("logs", stdout + stderr);
       done({ code, signal, stdout, stderr });
     };
     child.once("error", (error) => {
@@ -62,6 +65,11 @@ export async function runCommand(
   });
 }
 
+/** What this machine itself has in its environment is no secret of ours to look for. */
+function ownOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name, value]) => process.env[name] !== value));
+}
+
 export type Exit = { code: number | null; signal: NodeJS.Signals | null };
 export type LogLine = Record<string, unknown>;
 export type SpawnOptions = { entry?: string; args?: readonly string[] };
@@ -73,6 +81,7 @@ export async function spawnService(
 ): Promise<SpawnedService> {
   const file = resolve(root, entry);
   if (!existsSync(file)) throw new Error(`${entry} does not exist: run \`npm run build\` first`);
+  witness.knowThoseIn(env);
   const port = env["PORT"] === undefined ? await freePort() : Number(env["PORT"]);
   const loader = file.endsWith(".ts") ? ["--import", "tsx"] : [];
   const child = spawn(process.execPath, [...loader, file, ...args], {
@@ -103,8 +112,12 @@ export class SpawnedService {
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.pid = child.pid;
-    createInterface(child.stderr).on("line", (line) => this.stderr.push(line));
+    createInterface(child.stderr).on("line", (line) => {
+      witness.see("logs", line);
+      this.stderr.push(line);
+    });
     createInterface(child.stdout).on("line", (line) => {
+      witness.see("logs", line);
       this.stdout.push(line);
       const log = jsonObject(line);
       if (log) this.logs.push(log);

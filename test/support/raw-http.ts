@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { witness } from "./witness.ts";
 
 export type RawResponse = {
   status: number;
@@ -27,6 +28,7 @@ export class RawConnection {
     this.#socket = socket;
     this.#timeoutMs = timeoutMs;
     socket.on("data", (chunk: Buffer) => {
+      witness.see("answers", chunk.toString());
       this.#unread = Buffer.concat([this.#unread, chunk]);
       this.#changed();
     });

@@ -1,7 +1,9 @@
-import { readConfig } from "../../src/config.ts";
+import { readConfig, secretsIn } from "../../src/config.ts";
 import { createLogger } from "../../src/observability/logger.ts";
+import { hideValue } from "../../src/observability/redaction.ts";
 import { type Service, startService } from "../../src/service.ts";
 import { freshDatabase, type TestDatabase } from "./databases.ts";
+import { witness } from "./witness.ts";
 
 export type TestService = Service & { database: TestDatabase };
 
@@ -18,14 +20,18 @@ export async function startTestService(env: Record<string, string> = {}): Promis
 
 /** One more process of the same service, as it were: the database is shared and outlives it. */
 export async function startOn(database: TestDatabase, env: Record<string, string> = {}): Promise<Service> {
-  const { config } = readConfig({
+  const environment = {
     PORT: "0",
-    LOG_LEVEL: "silent",
+    LOG_LEVEL: "debug",
     DATABASE_URL: database.url,
     SHUTDOWN_GRACE_SECONDS: "5",
     ...env,
-  });
-  const service = await startService(config, createLogger(config.logLevel));
+  };
+  witness.knowThoseIn(env);
+  for (const secret of secretsIn(environment)) hideValue(secret); // as the process does
+  const { config } = readConfig(environment);
+  const log = createLogger(config.logLevel, { write: (line) => witness.see("logs", line) });
+  const service = await startService(config, log);
   await service.ready;
   return service;
 }

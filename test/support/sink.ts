@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import { buffer } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { readSinkEvent, type SinkEvent } from "./sink-events.ts";
+import { witness } from "./witness.ts";
 
 export type Received = {
   /** Milliseconds since 1970. */
@@ -48,6 +49,9 @@ export async function startSink({ port = 0 }: { port?: number } = {}): Promise<S
 
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await buffer(request);
+    // The one header that is meant to carry a secret.
+    const { authorization: _, ...headers } = request.headers;
+    witness.see("events", JSON.stringify(headers) + body.toString());
     const reading = readSinkEvent(request.rawHeaders, body);
     const one: Received = {
       at: Date.now(),

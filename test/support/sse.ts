@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from "node:http";
+import { witness } from "./witness.ts";
 
 /** One event as it stood on the line. */
 export type SseEvent = { event: string; id: string | undefined; data: FrameData; raw: string };
@@ -32,6 +33,7 @@ export function readStream(
         for (let end = rest.indexOf("\n\n"); end >= 0 && !isCut; end = rest.indexOf("\n\n")) {
           const raw = rest.slice(0, end + 2);
           rest = rest.slice(end + 2);
+          witness.see("frames", raw);
           const event = parse(raw);
           if (event === undefined) continue;
           events.push(event);

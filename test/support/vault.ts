@@ -13,6 +13,7 @@ import {
   refuse,
   type VaultReply,
 } from "./vault-answers.ts";
+import { witness } from "./witness.ts";
 
 export type VaultRequest = {
   method: string;
@@ -146,6 +147,8 @@ export async function startVault(options: VaultOptions = {}) {
       return isLate ? refuse(500, "error validating token: token is expired") : denied();
     }
     const token = newToken();
+    witness.know(token);
+    witness.know(jwt);
     const lastEnd = Date.now() + maxTtlSeconds * 1000;
     tokens.set(token, { lastEnd, endsAt: Math.min(Date.now() + ttlSeconds * 1000, lastEnd) });
     return envelope({ auth: authOf(token, Math.min(ttlSeconds, maxTtlSeconds), renewable) });
@@ -169,7 +172,9 @@ export async function startVault(options: VaultOptions = {}) {
     const id = `${route}/${randomUUID()}`;
     const { ttlSeconds: seconds } = role;
     leases.set(id, { token, ttlSeconds: seconds, endsAt: Date.now() + seconds * 1000 });
-    return envelope({ lease_id: id, lease_duration: seconds, renewable: true, data: await role.make() });
+    const data = await role.make();
+    witness.knowThoseIn(data);
+    return envelope({ lease_id: id, lease_duration: seconds, renewable: true, data });
   }
 
   function renewLease(body: unknown): VaultReply {
@@ -201,6 +206,7 @@ export async function startVault(options: VaultOptions = {}) {
     put: (name: string, data: Record<string, unknown>) => {
       const version = (secrets.get(pathOf(name))?.version ?? 0) + 1;
       secrets.set(pathOf(name), { data, version, createdAt: new Date() });
+      witness.knowThoseIn(data);
     },
     remove: (name: string) => {
       const secret = secrets.get(pathOf(name));
