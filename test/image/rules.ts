@@ -14,7 +14,7 @@ const SECRET_OR_IDLE = [
   "src/tls.key",
   "src/ca.pem",
   "node_modules/pg/package.json",
-  "test/config.test.ts",
+  "test/config/values.test.ts",
   "bench/main.ts",
   ".data/postmaster.pid",
   "knative/base/20-service.yaml",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readConfig } from "../src/config.ts";
+import { readConfig } from "../../src/config.ts";
 
 const BASE = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318/" };
 const tracingOf = (env: Record<string, string>) => readConfig(env).config.tracing;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readConfig } from "../src/config.ts";
+import { readConfig } from "../../src/config.ts";
 
 const FULL = { OIDC_ISSUER: "https://issuer.example/realm", OIDC_AUDIENCE: "agents" };
 const PRODUCTION = { NODE_ENV: "production", PG_HOST: "db", REDIS_HOST: "cache", OPENAI_API_KEY: "k" };
@@ -54,18 +54,5 @@ describe("the settings of callers", () => {
     );
     expect(problemOf({ ...PRODUCTION, ...FULL, OIDC_ISSUER: "http://127.0.0.1:1" })).toBe("");
     expect(problemOf({ ...PRODUCTION, ...FULL })).toBe("");
-  });
-});
-
-describe("the settings of the sink", () => {
-  it("take certificates as PEM text of many lines, and a file for the token", () => {
-    const pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    const { sink } = readConfig({ K_SINK: "https://sink", K_CA_CERTS: pem, SINK_TOKEN_FILE: "/t" }).config;
-
-    expect(sink).toMatchObject({ caCerts: pem.trim(), tokenFile: "/t" });
-    expect(readConfig({ K_SINK: "https://sink", K_CA_CERTS: "" }).config.sink).toMatchObject({
-      caCerts: undefined,
-      tokenFile: undefined,
-    });
   });
 });
