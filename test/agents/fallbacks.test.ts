@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { readEgressAllow } from "../../src/agents/egress-allow.ts";
 import type { ModelSettings } from "../../src/agents/endpoints.ts";
 import { describeModelError } from "../../src/agents/model-errors.ts";
 import { createModel } from "../../src/agents/models.ts";
-import { type ModelReply, type ModelServer, startModelServer } from "../support/model-server.ts";
+import type { ModelReply } from "../support/model-server.ts";
+import { sharedModelServer } from "../support/shared.ts";
 import { agentsWith, errorOf, modelOf, nodeWith, runOnce, settingsWith } from "./support.ts";
 
-let server: ModelServer;
-beforeAll(async () => {
-  server = await startModelServer();
-});
-beforeEach(() => {
-  server.requests.length = 0;
-});
-afterAll(() => server.close());
+const server = sharedModelServer();
 
 const watch = { called: vi.fn(), retried: vi.fn(), waited: vi.fn(), fellBack: vi.fn(), used: vi.fn() };
 

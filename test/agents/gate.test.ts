@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { LocalGate } from "../../src/agents/gate.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
-import { agentsWith, nodeWith, runOnce } from "./support.ts";
+import { sharedModelServer } from "../support/shared.ts";
+import { agentsWith, nodeWith, providersAt, runOnce, STREAMED } from "./support.ts";
 
 describe("the gate of one process", () => {
   it("lets in so many of each name, and the next in the order in which they came", async () => {
@@ -38,28 +38,11 @@ describe("the gate of one process", () => {
 });
 
 describe("the cap on requests to a provider", () => {
-  let server: ModelServer;
-  beforeAll(async () => {
-    server = await startModelServer();
-  });
-  beforeEach(() => {
-    server.requests.length = 0;
-    server.mostAtOnce = 0;
-  });
-  afterAll(() => server.close());
+  const server = sharedModelServer();
 
-  const watch = {
-    called: vi.fn(),
-    retried: vi.fn(),
-    waited: vi.fn(),
-    fellBack: vi.fn(),
-    used: vi.fn(),
-  };
+  const watch = { called: vi.fn(), retried: vi.fn(), waited: vi.fn(), fellBack: vi.fn(), used: vi.fn() };
   const settings = (gate: LocalGate, more: object = {}) => ({
-    providers: {
-      openai: { apiKey: "k", baseUrl: server.openaiUrl },
-      anthropic: { apiKey: "k", baseUrl: server.url },
-    },
+    providers: providersAt(server),
     gate,
     watch,
     ...more,
@@ -75,13 +58,12 @@ describe("the cap on requests to a provider", () => {
           agents.compile(nodeWith({ provider, model: "m" }, { system_prompt })),
         ),
       );
-      const streamed = { callbacks: [{ lc_prefer_streaming: true, handleLLMNewToken: () => undefined }] };
 
       const results = await Promise.all(
         Array.from({ length: 200 }, (_, i) => {
           const agent = both[i % 2];
           if (agent === undefined) throw new Error("two were compiled");
-          return runOnce(agent, `Hi ${i}`, i % 4 < 2 ? streamed : {});
+          return runOnce(agent, `Hi ${i}`, i % 4 < 2 ? STREAMED : {});
         }),
       );
 
@@ -104,8 +86,7 @@ describe("the cap on requests to a provider", () => {
     const gate = new LocalGate(1);
     const agents = agentsWith(settings(gate, { maxRetries: 1, silenceSeconds: 0.2 }));
     const agent = await agents.compile(nodeWith({ model: "m" }));
-    const streamed = { callbacks: [{ lc_prefer_streaming: true, handleLLMNewToken: () => undefined }] };
-    for (const config of [{}, streamed]) {
+    for (const config of [{}, STREAMED]) {
       server.reply([reply]);
       await runOnce(agent, "Hi", config).catch(() => undefined);
       server.reply(["Fine."]);

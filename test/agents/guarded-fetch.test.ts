@@ -1,18 +1,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { guardedFetch } from "../../src/agents/guarded-fetch.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { sharedModelServer } from "../support/shared.ts";
 import { errorOf } from "./support.ts";
 
-let server: ModelServer;
-beforeAll(async () => {
-  server = await startModelServer();
-});
-beforeEach(() => {
-  server.requests.length = 0;
-});
-afterAll(() => server.close());
+const server = sharedModelServer();
 
 function fetchFor(base: string, changes: object = {}): typeof fetch {
   return guardedFetch({

@@ -1,8 +1,9 @@
-import type { BaseMessage, ToolMessage } from "@langchain/core/messages";
+import type { BaseMessage } from "@langchain/core/messages";
 import { expect } from "vitest";
 import type { Agents, AgentsOptions } from "../../src/agents/compile.ts";
 import { readEgressAllow } from "../../src/agents/egress-allow.ts";
 import { agentsWith, scripted } from "./support.ts";
+import { type Told, toldIn } from "./told.ts";
 import type { ToolServer } from "./tool-server.ts";
 
 type Call = { name: string; args?: object };
@@ -31,16 +32,11 @@ export function definition(tools: object[], calls: Call[], type = "agent"): obje
 }
 
 /** What the model was told by its tools. */
-export async function told(
-  body: object,
-  options: Partial<AgentsOptions> = {},
-  hash?: string,
-): Promise<[string, string | undefined][]> {
+export async function told(body: object, options: Partial<AgentsOptions> = {}, hash?: string): Promise<Told> {
   const agent = await callingAgents(options).compile(body, hash);
-  const { messages } = (await agent.graph.invoke(agent.toInput("go"), {})) as { messages: BaseMessage[] };
-  expect(messages.at(-1)?.text).toBe("done");
-  const results = messages.filter((message): message is ToolMessage => message.getType() === "tool");
-  return results.map((message) => [message.text, message.status]);
+  const state = (await agent.graph.invoke(agent.toInput("go"), {})) as { messages: BaseMessage[] };
+  expect(state.messages.at(-1)?.text).toBe("done");
+  return toldIn(state);
 }
 
 /** One call of one tool, in a plain agent. */

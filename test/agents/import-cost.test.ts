@@ -1,18 +1,6 @@
-import { readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { expect, it } from "vitest";
-
-/** Every package that loads together with this file: its static imports and those of the files it imports. */
-function packagesOf(file: string, seen = new Set<string>()): string[] {
-  if (seen.has(file)) return [];
-  seen.add(file);
-  const imports = readFileSync(file, "utf8").matchAll(
-    /^(?:import|export)\s(?!type\b)[^;]*?from\s+"([^"]+)"/gm,
-  );
-  return [...imports].flatMap(([, target = ""]) =>
-    target.startsWith(".") ? packagesOf(resolve(dirname(file), target), seen) : [target],
-  );
-}
+import { packagesOf } from "../support/imports.ts";
 
 const room = resolve(import.meta.dirname, "../../src/agents");
 

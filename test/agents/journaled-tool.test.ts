@@ -1,14 +1,16 @@
-import type { BaseMessage, ToolMessage } from "@langchain/core/messages";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { BaseMessage } from "@langchain/core/messages";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CompiledAgent } from "../../src/agents/compile.ts";
 import { readEgressAllow } from "../../src/agents/egress-allow.ts";
 import { Journal } from "../../src/checkpoints/journal.ts";
 import { RunSaver } from "../../src/checkpoints/run-saver.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { describeFailure } from "../../src/runs/failure.ts";
-import { type OpenPort, ports } from "../support/ports.ts";
+import { ports } from "../support/ports.ts";
 import { aRun } from "../support/runs.ts";
+import { sharedDatabase } from "../support/shared.ts";
 import { agentsWith, scripted } from "./support.ts";
+import { type Told, toldIn } from "./told.ts";
 import { answer, startToolServer, type ToolServer } from "./tool-server.ts";
 
 let server: ToolServer;
@@ -40,7 +42,7 @@ async function attempt(
   { runId, jobId }: { runId: string; jobId: string },
   no: number,
   config: object = {},
-): Promise<[string, string | undefined][]> {
+): Promise<Told> {
   if (no > 1) await db.query("take-over", "update runs set attempt = $2 where run_id = $1", [runId, no]);
   const saver = new RunSaver(db, { runId, attempt: no, jobId });
   const own = no > 1 ? await saver.newestOfThisRun() : undefined;
@@ -54,8 +56,7 @@ async function attempt(
   });
   const messages = state["messages"] as BaseMessage[];
   expect(messages.at(-1)?.text).toBe("done");
-  const results = messages.filter((message): message is ToolMessage => message.getType() === "tool");
-  return results.map(({ text, status }) => [text, status]);
+  return toldIn({ messages });
 }
 
 /**
@@ -92,13 +93,7 @@ const codeOf = (work: Promise<unknown>) =>
 const keys = () => server.seen.map(({ headers }) => headers["idempotency-key"]);
 
 describe.each(ports)("on $name", ({ open }) => {
-  let port: OpenPort;
-  let db: Database;
-  beforeAll(async () => {
-    port = await open();
-    db = port.db;
-  });
-  afterAll(() => port.close());
+  const db = sharedDatabase(open);
 
   describe.each(["agent", "orchestrator"])("a tool of an %s", (type) => {
     it("gets an idempotency key that is of this run and of this call", async () => {

@@ -1,31 +1,21 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { describeModelError } from "../../src/agents/model-errors.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
-import { agentsWith, errorOf, nodeWith, runOnce } from "./support.ts";
+import { type SharedModelServer, sharedModelServer } from "../support/shared.ts";
+import { agentsWith, errorOf, nodeWith, providersAt, runOnce } from "./support.ts";
 
 const KEY = "sk-real-0123456789";
-let server: ModelServer;
-let thief: ModelServer;
-beforeAll(async () => {
-  [server, thief] = await Promise.all([startModelServer(), startModelServer()]);
-});
+const server = sharedModelServer();
+const thief = sharedModelServer();
 beforeEach(() => {
-  for (const each of [server, thief]) {
-    each.requests.length = 0;
-    each.reply(["Hello."]);
-  }
+  for (const each of [server, thief]) each.reply(["Hello."]);
 });
 afterEach(() => vi.unstubAllEnvs());
-afterAll(() => Promise.all([server.close(), thief.close()]));
 
 const PROVIDERS = ["openai", "anthropic"] as const;
-const baseOf = (provider: string, at: ModelServer) => (provider === "openai" ? at.openaiUrl : at.url);
-const keysOf = ({ requests }: ModelServer) =>
+const baseOf = (provider: string, at: SharedModelServer) => (provider === "openai" ? at.openaiUrl : at.url);
+const keysOf = ({ requests }: SharedModelServer) =>
   requests.map(({ headers }) => headers["x-api-key"] ?? headers.authorization);
-const homes = (apiKey = KEY) => ({
-  openai: { apiKey, baseUrl: server.openaiUrl },
-  anthropic: { apiKey, baseUrl: server.url },
-});
+const homes = (apiKey = KEY) => providersAt(server, apiKey);
 
 describe.each(PROVIDERS)("the key of %s", (provider) => {
   const sent = (key: string) => (provider === "openai" ? `Bearer ${key}` : key);

@@ -1,18 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Toolbox } from "../../src/agents/toolbox.ts";
-import type { Database } from "../../src/postgres/database.ts";
-import { type OpenPort, ports } from "../support/ports.ts";
+import { ports } from "../support/ports.ts";
+import { sharedDatabase } from "../support/shared.ts";
 import { toldBy } from "./told.ts";
 
 describe.each(ports)("memory on $name", ({ open }) => {
-  let port: OpenPort;
-  let db: Database;
-  beforeAll(async () => {
-    port = await open();
-    db = port.db;
-  });
-  afterAll(() => port.close());
+  const db = sharedDatabase(open);
 
   async function aJob(owner: string | null = null): Promise<string> {
     const id = randomUUID();

@@ -1,26 +1,20 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { ModelSettings } from "../../src/agents/endpoints.ts";
 import { modelMetrics, registry } from "../../src/observability/metrics.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
-import { agentsWith, nodeWith, runOnce } from "./support.ts";
+import { sharedModelServer } from "../support/shared.ts";
+import { agentsWith, nodeWith, providersAt, runOnce, STREAMED } from "./support.ts";
 
-let server: ModelServer;
-beforeAll(async () => {
-  server = await startModelServer();
-});
-beforeEach(() => {
-  server.requests.length = 0;
-  registry.resetMetrics();
-});
-afterAll(() => server.close());
+const server = sharedModelServer();
+beforeEach(() => registry.resetMetrics());
 
-const providers = (apiKey = "k") => ({
-  openai: { apiKey, baseUrl: server.openaiUrl },
-  anthropic: { apiKey, baseUrl: server.url },
-});
 const agents = (changes: Partial<ModelSettings> = {}) =>
-  agentsWith({ providers: providers(), watch: modelMetrics, maxRetries: 2, silenceSeconds: 1, ...changes });
-const STREAMED = { callbacks: [{ lc_prefer_streaming: true, handleLLMNewToken: () => undefined }] };
+  agentsWith({
+    providers: providersAt(server),
+    watch: modelMetrics,
+    maxRetries: 2,
+    silenceSeconds: 1,
+    ...changes,
+  });
 
 async function figures(): Promise<string[]> {
   const text = await registry.metrics();
@@ -89,7 +83,7 @@ describe.each(["openai", "anthropic"])("what is asked of %s is counted", (provid
     server.reply(({ body }) => ({ content: /run [ab]\d+;/.exec(body)?.[0] ?? "", delay_ms: 2 }));
     let calls = 0;
     const compiled = (who: string) => {
-      const rotating = () => providers(`sk-${who}-${Math.floor(calls++ / 7) % 2}`);
+      const rotating = () => providersAt(server, `sk-${who}-${Math.floor(calls++ / 7) % 2}`);
       const settings = () => ({ providers: rotating(), allowedBaseUrls: [], offlineModels: false });
       return agentsWith({}, { settings }).compile(nodeWith({ provider, model: "m" }));
     };

@@ -1,26 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ModelSettings } from "../../src/agents/endpoints.ts";
 import { describeModelError } from "../../src/agents/model-errors.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
-import { agentsWith, nodeWith, runOnce, settingsWith } from "./support.ts";
+import { sharedModelServer } from "../support/shared.ts";
+import { agentsWith, nodeWith, providersAt, runOnce, STREAMED, settingsWith } from "./support.ts";
 
 const KEY = "sk-real-0123456789";
-/** A handler of LangGraph's kind that makes models stream although the graph is only invoked. */
-const STREAMED = { callbacks: [{ lc_prefer_streaming: true, handleLLMNewToken: () => undefined }] };
-let server: ModelServer;
-beforeAll(async () => {
-  server = await startModelServer({ apiKey: KEY });
-});
-beforeEach(() => {
-  server.requests.length = 0;
-});
-afterAll(() => server.close());
+const server = sharedModelServer({ apiKey: KEY });
 
 /** Both providers at the one server, patient enough for a test. */
 function settings(changes: Partial<ModelSettings> = {}): ModelSettings {
-  const openai = { apiKey: KEY, baseUrl: server.openaiUrl };
-  const anthropic = { apiKey: KEY, baseUrl: server.url };
-  return settingsWith({ providers: { openai, anthropic }, maxRetries: 1, silenceSeconds: 5, ...changes });
+  return settingsWith({ providers: providersAt(server, KEY), maxRetries: 1, silenceSeconds: 5, ...changes });
 }
 
 async function agentOf(provider: string, node: object = {}, changes: Partial<ModelSettings> = {}) {

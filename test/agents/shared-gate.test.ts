@@ -6,29 +6,25 @@ import process from "node:process";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { SharedGate, type SharedGateOptions } from "../../src/agents/shared-gate.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { sharedModelServer } from "../support/shared.ts";
 import type { Calls } from "./gate-child.ts";
 
 const at = process.env["TEST_REDIS_URL"] ?? "";
 let redis: Redis;
-let server: ModelServer;
+const server = sharedModelServer();
 let name: string;
 const children: ChildProcess[] = [];
 beforeAll(async () => {
   redis = new Redis(at);
-  server = await startModelServer();
 });
 beforeEach(() => {
   name = `openai http://${randomUUID()}`;
-  server.requests.length = 0;
-  server.mostAtOnce = 0;
 });
 afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
 });
 afterAll(async () => {
   await redis.quit();
-  await server.close();
 });
 
 function gateWith(changes: Partial<SharedGateOptions> = {}): SharedGate {

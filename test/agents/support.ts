@@ -20,6 +20,17 @@ export function agentsWith(
   return new Agents({ settings: () => settingsWith(changes), ...options });
 }
 
+/** Both providers at one server. */
+export function providersAt(
+  server: { url: string; openaiUrl: string },
+  apiKey = "k",
+): ModelSettings["providers"] {
+  return { openai: { apiKey, baseUrl: server.openaiUrl }, anthropic: { apiKey, baseUrl: server.url } };
+}
+
+/** A handler of LangGraph's kind that makes models stream although the graph is only invoked. */
+export const STREAMED = { callbacks: [{ lc_prefer_streaming: true, handleLLMNewToken: () => undefined }] };
+
 /** A definition of one node. */
 export function nodeWith(model: object, node: object = {}): { nodes: [object] } {
   return { nodes: [{ name: "main", ...node, model }] };

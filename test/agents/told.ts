@@ -12,16 +12,22 @@ export function callingAgent(tools: object[], calls: Call[]): object {
   return { tool_definitions: tools, nodes: [{ type: "agent", name: "main", tools: names, model }] };
 }
 
-/** What the model was told by its tools: text and status of each call. */
+export type Told = [text: string, status: string | undefined][];
+
+/** What these messages tell a model of its tools: text and status of each call. */
+export function toldIn({ messages }: { messages: BaseMessage[] }): Told {
+  const results = messages.filter((message): message is ToolMessage => message.getType() === "tool");
+  return results.map(({ text, status }) => [text, status]);
+}
+
+/** What the model was told by its tools. */
 export async function toldBy(
   toolbox: Toolbox,
   tools: object[],
   calls: Call[],
   configurable: object = {},
-): Promise<[string, string | undefined][]> {
+): Promise<Told> {
   const agent = await agentsWith({}, { toolbox }).compile(callingAgent(tools, calls));
   const state = await agent.graph.invoke(agent.toInput("go"), { configurable: { ...configurable } });
-  const { messages } = state as { messages: BaseMessage[] };
-  const results = messages.filter((message): message is ToolMessage => message.getType() === "tool");
-  return results.map((message) => [message.text, message.status]);
+  return toldIn(state as { messages: BaseMessage[] });
 }

@@ -1,21 +1,13 @@
 import { ChatOpenAI } from "@langchain/openai";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { LocalGate } from "../../src/agents/gate.ts";
 import { describeModelError } from "../../src/agents/model-errors.ts";
 import { universalModel } from "../../src/agents/universal.ts";
 import { UNIVERSAL_PROVIDERS } from "../../src/agents/universal-providers.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
+import { sharedModelServer } from "../support/shared.ts";
 import { agentsWith, errorOf, modelOf, nodeWith } from "./support.ts";
 
-let server: ModelServer;
-beforeAll(async () => {
-  server = await startModelServer();
-});
-beforeEach(() => {
-  server.requests.length = 0;
-  server.mostAtOnce = 0;
-});
-afterAll(() => server.close());
+const server = sharedModelServer();
 
 /** As the packages are: a class that finds its key and its server by itself. */
 class ChatGroq extends ChatOpenAI {

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Journal } from "../../src/checkpoints/journal.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { freshDatabase } from "../support/databases.ts";
-import { type OpenPort, ports, serverPort } from "../support/ports.ts";
+import { ports, serverPort } from "../support/ports.ts";
 import { aRun } from "../support/runs.ts";
+import { sharedDatabase } from "../support/shared.ts";
 import { until } from "../support/wait.ts";
 
 const key = (changes: object = {}) => ({
@@ -25,13 +26,7 @@ async function nextAttempt(db: Database, runId: string): Promise<Journal> {
 }
 
 describe.each(ports)("the journal of a run on $name", ({ open }) => {
-  let port: OpenPort;
-  let db: Database;
-  beforeAll(async () => {
-    port = await open();
-    db = port.db;
-  });
-  afterAll(() => port.close());
+  const db = sharedDatabase(open);
 
   async function aJournal(): Promise<{ journal: Journal; runId: string }> {
     const { runId } = await aRun(db);

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { Annotation, MessagesAnnotation, StateGraph } from "@langchain/langgraph";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { RunSaver } from "../../src/checkpoints/run-saver.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { claimRuns } from "../../src/runs/claim.ts";
 import { freshDatabase } from "../support/databases.ts";
-import { type OpenPort, ports, serverPort } from "../support/ports.ts";
+import { ports, serverPort } from "../support/ports.ts";
 import { aRun } from "../support/runs.ts";
+import { sharedDatabase } from "../support/shared.ts";
 import { until } from "../support/wait.ts";
 
 const counter = new StateGraph(Annotation.Root({ n: Annotation<number>() }))
@@ -22,13 +23,7 @@ const within = (saver: RunSaver, jobId: string) => ({
 });
 
 describe.each(ports)("the saver of a run on $name", ({ open }) => {
-  let port: OpenPort;
-  let db: Database;
-  beforeAll(async () => {
-    port = await open();
-    db = port.db;
-  });
-  afterAll(() => port.close());
+  const db = sharedDatabase(open);
 
   it("writes the run and the attempt into the metadata of each checkpoint, and unique channel versions", async () => {
     const { runId, jobId } = await aRun(db);

@@ -1,16 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { readConfig } from "../../src/config.ts";
+import { problemsOf } from "./support.ts";
 
 const FULL = { OIDC_ISSUER: "https://issuer.example/realm", OIDC_AUDIENCE: "agents" };
 const PRODUCTION = { NODE_ENV: "production", PG_HOST: "db", REDIS_HOST: "cache", OPENAI_API_KEY: "k" };
-const problemOf = (env: Record<string, string>) => {
-  try {
-    readConfig(env);
-    return "";
-  } catch (error) {
-    return (error as Error).message;
-  }
-};
+const problemOf = (env: Record<string, string>) => problemsOf(env).join("\n");
 
 describe("the settings of callers", () => {
   it("are none unless an issuer is named", () => {

@@ -6,6 +6,7 @@ import type { TestDatabase } from "../support/databases.ts";
 import { NatsServer } from "../support/nats-server.ts";
 import { serverPort } from "../support/ports.ts";
 import { get, postEvent } from "../support/post.ts";
+import { anEvent } from "../support/runs.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { until } from "../support/wait.ts";
 import { consumerState, isAllAcknowledged, resultFor, resultsOf, structured } from "./messages.ts";
@@ -15,15 +16,11 @@ const slowly = (ms: number) => scripted({ content: "slow answer", delay_ms: ms }
 /** As a process leaves it that died a while ago. */
 async function leaveSilentRun(database: TestDatabase): Promise<string> {
   const db = serverPort(database, 1);
-  const runId = randomUUID();
-  const event = {
-    ...{ source: "tests", eventId: randomUUID(), runId, jobId: randomUUID(), traceparent: "" },
-    ...{ request: { input: "go" }, definitionHash: "silent", definition: JSON.stringify(scripted("done")) },
-    ...{ namesAgent: false, mayStart: true },
-  };
+  const definition = JSON.stringify(scripted("done"));
+  const event = anEvent({ request: { input: "go" }, definitionHash: "silent", definition });
   await acceptRun(db, event, { worker: "gone", leaseSeconds: 0, maxQueued: 100, maxQueuedOfJob: 100 });
   await db.close();
-  return runId;
+  return event.runId;
 }
 
 describe("the flow of messages", () => {

@@ -1,17 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Database } from "../../src/postgres/database.ts";
+import { beforeAll, describe, expect, it } from "vitest";
 import { sqlState } from "../../src/postgres/failures.ts";
-import { type OpenPort, ports } from "../support/ports.ts";
+import { ports } from "../support/ports.ts";
+import { sharedDatabase } from "../support/shared.ts";
 
 describe.each(ports)("the database port over $name", ({ open }) => {
-  let port: OpenPort;
-  let db: Database;
+  const db = sharedDatabase(open);
   beforeAll(async () => {
-    port = await open();
-    db = port.db;
     await db.query("make", "create table things (id integer primary key, what text)");
   });
-  afterAll(() => port.close());
 
   it("gives int8 as string, bytea as Buffer, timestamptz as Date, json parsed and arrays as arrays", async () => {
     const [row] = await db.query(

@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startToolServer, type ToolServer } from "../faults/tool-server.ts";
 import { executeEvent } from "../support/agents.ts";
-import { callingAgent, type Interrupt, type JobState, jobAt, resumeEvent } from "../support/approvals.ts";
+import { callingAgent, only, resumeEvent } from "../support/approvals.ts";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
+import { type JobState, jobWhen } from "../support/jobs.ts";
 import { postEvent } from "../support/post.ts";
 import { type SpawnedService, spawnService } from "../support/process.ts";
 import { until } from "../support/wait.ts";
@@ -39,36 +40,22 @@ describe("a job that waits for a person", { timeout: 60_000 }, () => {
     const headers = { prefer: "respond-async" };
     return postEvent(service.url, resumeEvent(jobId, { decisions }), { headers });
   };
-  /** The job once it is so. */
-  const when = async (service: SpawnedService, jobId: string, isSo: (job: JobState) => boolean) => {
-    let job: JobState | undefined;
-    const look = async () => {
-      job = await jobAt(service.url, jobId);
-      return isSo(job);
-    };
-    await until(look, { what: "the job to get there", timeoutMs: 30_000 });
-    if (job === undefined) throw new Error("it was never looked at");
-    return job;
-  };
   const waits = (job: JobState) => job.status === "waiting";
   const completed = (job: JobState) => job.status === "completed";
-  const only = ({ interrupts }: JobState): Interrupt => {
-    const [interrupt] = interrupts;
-    if (interrupt === undefined || interrupts.length > 1) throw new Error("one question was expected");
-    return interrupt;
-  };
+  const questionOf = async (service: SpawnedService, jobId: string, isSo = waits) =>
+    only((await jobWhen(service.url, jobId, isSo)).interrupts);
 
   it("survives kill -9 of every process; approved on another one, its tool runs once", async () => {
     const first = await start();
     const second = await start();
     const jobId = await send(first, { approval: true });
-    const { interrupt_id } = only(await when(second, jobId, waits));
+    const { interrupt_id } = await questionOf(second, jobId);
 
     await Promise.all([first.kill("SIGKILL"), second.kill("SIGKILL")]);
     const third = await start();
     await decide(third, jobId, [{ interrupt_id, decision: "approve" }]);
 
-    const job = await when(third, jobId, completed);
+    const job = await jobWhen(third.url, jobId, completed);
     expect(job.result?.output).toBe("done");
     expect(tools.calls).toHaveLength(1);
     expect(job.usage.tool_calls).toBe(1);
@@ -77,7 +64,7 @@ describe("a job that waits for a person", { timeout: 60_000 }, () => {
   it("hands a decision over again when its worker dies with the call in hand, and asks nothing twice", async () => {
     const first = await start();
     const jobId = await send(first, { approval: true, on_unknown: "retry" });
-    const { interrupt_id } = only(await when(first, jobId, waits));
+    const { interrupt_id } = await questionOf(first, jobId);
     tools.answerAfter(60_000);
     await decide(first, jobId, [{ interrupt_id, decision: "approve" }]);
     await until(() => tools.calls.length === 1, { what: "the call" });
@@ -86,7 +73,7 @@ describe("a job that waits for a person", { timeout: 60_000 }, () => {
     tools.answerAfter(0);
     const second = await start();
 
-    const job = await when(second, jobId, completed);
+    const job = await jobWhen(second.url, jobId, completed);
     expect(job.result?.output).toBe("done");
     expect(tools.calls).toHaveLength(2);
     expect(new Set(tools.calls.map(({ key }) => key)).size).toBe(1);
@@ -95,7 +82,7 @@ describe("a job that waits for a person", { timeout: 60_000 }, () => {
   it("is asked what became of a call that was cut, and the approval before does not answer that", async () => {
     const first = await start();
     const jobId = await send(first, { approval: true, on_unknown: "ask" });
-    const approval = only(await when(first, jobId, waits));
+    const approval = await questionOf(first, jobId);
     tools.answerAfter(60_000);
     await decide(first, jobId, [{ interrupt_id: approval.interrupt_id, decision: "approve" }]);
     await until(() => tools.calls.length === 1, { what: "the call" });
@@ -104,7 +91,7 @@ describe("a job that waits for a person", { timeout: 60_000 }, () => {
     const second = await start();
     const asked = (job: JobState) =>
       waits(job) && job.interrupts.some(({ kind, decision }) => kind === "unknown_outcome" && !decision);
-    const question = only(await when(second, jobId, asked));
+    const question = await questionOf(second, jobId, asked);
     expect(question).toMatchObject({ tool: "pay", allowed: ["approve", "respond", "reject"] });
     // Killed once more, with the answer handed over or not: it stays the answer to this question alone.
     await decide(second, jobId, [
@@ -113,7 +100,7 @@ describe("a job that waits for a person", { timeout: 60_000 }, () => {
     await second.kill("SIGKILL");
     const third = await start();
 
-    const job = await when(third, jobId, completed);
+    const job = await jobWhen(third.url, jobId, completed);
     expect(job.result?.output).toBe("done");
     expect(tools.calls).toHaveLength(1);
   });

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { executeEvent } from "../support/agents.ts";
-import { type JobState, jobAt } from "../support/approvals.ts";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
+import { type JobState, jobWhen } from "../support/jobs.ts";
 import { type McpTestServer, startMcpServer } from "../support/mcp-server.ts";
 import { postEvent } from "../support/post.ts";
 import { type SpawnedService, spawnService } from "../support/process.ts";
@@ -45,12 +45,8 @@ describe("a call that was cut off by a crash", { timeout: 90_000 }, () => {
     await until(() => isInCall(first), { what: "the call to be made", timeoutMs: 20_000 });
     await first.kill("SIGKILL");
     const second = await start();
-    let state: JobState | undefined;
-    const isOver = async () => {
-      state = await jobAt(second.url, job);
-      return ["completed", "failed"].includes(state.status);
-    };
-    await until(isOver, { what: "the job to be over", timeoutMs: 40_000 });
+    const isOver = ({ status }: JobState) => ["completed", "failed"].includes(status);
+    const state = await jobWhen(second.url, job, isOver, { timeoutMs: 40_000 });
     await second.kill("SIGTERM");
     return state;
   };

@@ -2,8 +2,9 @@ import { resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startToolServer, type ToolServer } from "../faults/tool-server.ts";
 import { executeEvent } from "../support/agents.ts";
-import { type Interrupt, jobAt, resumeEvent } from "../support/approvals.ts";
+import { type Interrupt, resumeEvent } from "../support/approvals.ts";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
+import { jobWhen } from "../support/jobs.ts";
 import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { postEvent } from "../support/post.ts";
 import { type SpawnedService, spawnService } from "../support/process.ts";
@@ -41,9 +42,8 @@ describe("a graph of several steps", { timeout: 60_000 }, () => {
     return service;
   };
   const finished = async (service: SpawnedService, jobId: string) => {
-    const look = async () => (await jobAt(service.url, jobId)).status === "completed";
-    await until(look, { what: "the job to complete", timeoutMs: 30_000 });
-    return (await jobAt(service.url, jobId)) as unknown as { result: Record<string, unknown> };
+    const job = await jobWhen(service.url, jobId, ({ status }) => status === "completed");
+    return job as unknown as { result: Record<string, unknown> };
   };
   const sayAll = (silent?: string) => {
     models.reply(({ body }) => {

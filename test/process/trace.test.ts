@@ -3,11 +3,12 @@ import process from "node:process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startToolServer, type ToolServer } from "../faults/tool-server.ts";
 import { executeEvent } from "../support/agents.ts";
-import { callingAgent, type JobState, jobAt, resumeEvent } from "../support/approvals.ts";
+import { callingAgent, resumeEvent } from "../support/approvals.ts";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
+import { jobWhen } from "../support/jobs.ts";
 import { type Collector, startCollector } from "../support/otlp.ts";
 import { postEvent } from "../support/post.ts";
-import { type SpawnedService, spawnService } from "../support/process.ts";
+import { spawnService } from "../support/process.ts";
 import { type Sink, startSink } from "../support/sink.ts";
 import { traceTree } from "../support/trace-tree.ts";
 import { until } from "../support/wait.ts";
@@ -42,15 +43,6 @@ describe("the trace of a job", { timeout: 60_000 }, () => {
     await service.waitForHealth();
     return service;
   };
-  const when = async (service: SpawnedService, jobId: string, isSo: (job: JobState) => boolean) => {
-    let job: JobState | undefined;
-    const look = async () => {
-      job = await jobAt(service.url, jobId);
-      return isSo(job);
-    };
-    await until(look, { what: "the job to get there", timeoutMs: 30_000 });
-    return job as unknown as JobState; // it was looked at
-  };
   const named = (start: string) =>
     collector.spans.filter((span) => span.traceId === TRACE && span.name.startsWith(start));
 
@@ -73,14 +65,14 @@ describe("the trace of a job", { timeout: 60_000 }, () => {
     await first.kill("SIGKILL");
     tools.answerAfter(0);
     const second = await start();
-    const job = await when(second, jobId, ({ status }) => status === "waiting");
+    const job = await jobWhen(second.url, jobId, ({ status }) => status === "waiting");
     const { interrupt_id } = job.interrupts.at(-1) ?? { interrupt_id: "" };
     await second.kill("SIGTERM");
     const third = await start();
     await postEvent(third.url, resumeEvent(jobId, { decisions: [{ interrupt_id, decision: "approve" }] }), {
       headers: { prefer: "respond-async" },
     });
-    await when(third, jobId, ({ status }) => status === "completed");
+    await jobWhen(third.url, jobId, ({ status }) => status === "completed");
     await until(() => sink.received.length === 2, { what: "both results at the sink" });
     await third.kill("SIGTERM");
 

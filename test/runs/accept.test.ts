@@ -1,37 +1,15 @@
-import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { AgentError } from "../../src/errors/agent-error.ts";
-import type { Database } from "../../src/postgres/database.ts";
 import { claimRuns } from "../../src/runs/claim.ts";
 import { type AcceptInput, acceptRun, DefinitionNotStored } from "../../src/runs/repository.ts";
-import { type OpenPort, ports } from "../support/ports.ts";
+import { ports } from "../support/ports.ts";
+import { anEvent } from "../support/runs.ts";
+import { sharedDatabase } from "../support/shared.ts";
 
 const limits = { worker: "w", leaseSeconds: 30, maxQueued: 1000, maxQueuedOfJob: 100 };
 
-function anEvent(over: Partial<AcceptInput> = {}): AcceptInput {
-  return {
-    source: "tests",
-    eventId: randomUUID(),
-    runId: randomUUID(),
-    jobId: randomUUID(),
-    request: { input: "hello" },
-    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    definitionHash: "hash",
-    definition: "{}",
-    namesAgent: false,
-    mayStart: true,
-    ...over,
-  };
-}
-
 describe.each(ports)("accepting events on $name", ({ open }) => {
-  let port: OpenPort;
-  let db: Database;
-  beforeAll(async () => {
-    port = await open();
-    db = port.db;
-  });
-  afterAll(() => port.close());
+  const db = sharedDatabase(open);
   const accept = (over: Partial<AcceptInput> = {}) => acceptRun(db, anEvent(over), limits);
 
   it("loses and doubles none of 200 events on 10 jobs over 32 connections", async () => {

@@ -1,13 +1,7 @@
-import { createHash, randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import type { Database } from "../../src/postgres/database.ts";
-import { openEmbedded } from "../../src/postgres/embedded.ts";
-import { migrate } from "../../src/postgres/migrate.ts";
-import { openServer } from "../../src/postgres/server.ts";
 import { claimRuns } from "../../src/runs/claim.ts";
 import { acceptRun } from "../../src/runs/repository.ts";
 import { deleteExpired } from "../../src/runs/retention.ts";
@@ -15,10 +9,13 @@ import { type SettlingRun, settleRun } from "../../src/runs/settle.ts";
 import type { Trace } from "../../src/runs/trace.ts";
 import { startToolServer, type ToolServer } from "../faults/tool-server.ts";
 import { executeEvent, scripted } from "../support/agents.ts";
-import { callingAgent, jobAt, resumeEvent } from "../support/approvals.ts";
-import { freshDatabase } from "../support/databases.ts";
+import { callingAgent, resumeEvent } from "../support/approvals.ts";
+import { jobAt } from "../support/jobs.ts";
+import { ports } from "../support/ports.ts";
 import { get, postEvent, postJson } from "../support/post.ts";
+import { anEvent } from "../support/runs.ts";
 import { startTestService, type TestService } from "../support/service.ts";
+import { sharedDatabase } from "../support/shared.ts";
 import { type Sink, startSink } from "../support/sink.ts";
 import { until } from "../support/wait.ts";
 
@@ -43,49 +40,11 @@ const limits = { worker: "w1", leaseSeconds: 30, maxQueued: 1000, maxQueuedOfJob
 
 type Entry = { type: string; who: string; digest: string | null; details: string; payload: string | null };
 
-const places = [
-  {
-    name: "a Postgres server",
-    open: async (eventLog?: string) => {
-      const at = await freshDatabase();
-      const rest = {
-        schema: "agent_executor",
-        poolSize: 4,
-        lockHoldMs: 10_000,
-        onConnectionError: () => undefined,
-      };
-      const db = openServer({ ...at, password: at.password, ...rest, eventLog });
-      const close = async () => {
-        await db.close();
-        await at[Symbol.asyncDispose]();
-      };
-      return { db, close };
-    },
-  },
-  {
-    name: "the embedded Postgres",
-    open: async (eventLog?: string) => {
-      const directory = await mkdtemp(join(tmpdir(), "agent-executor-log-"));
-      const db = await openEmbedded({ directory, schema: "agent_executor", eventLog });
-      const { setUpCheckpoints } = await import("../../src/checkpoints/set-up.ts");
-      await migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]);
-      const close = async () => {
-        await db.close();
-        await rm(directory, { recursive: true, force: true });
-      };
-      return { db, close };
-    },
-  },
-];
-
 async function aRun(db: Database, request: Record<string, unknown> = { input: "hi" }, subject?: string) {
-  const input = {
-    ...{ source: "tests", eventId: randomUUID(), runId: randomUUID(), jobId: randomUUID(), request },
-    ...{ traceparent: "", definitionHash: "hash", definition: "{}", namesAgent: false, mayStart: true },
-    caller: subject === undefined ? undefined : { subject, groups: [], isOperator: false },
-  };
-  const { runId, jobId, attempt } = await acceptRun(db, input, limits);
-  const run: SettlingRun = { runId, jobId, attempt, eventId: input.eventId, traceparent: null };
+  const caller = subject === undefined ? undefined : { subject, groups: [], isOperator: false };
+  const event = anEvent({ request, caller });
+  const { runId, jobId, attempt } = await acceptRun(db, event, limits);
+  const run: SettlingRun = { runId, jobId, attempt, eventId: event.eventId, traceparent: null };
   return run;
 }
 
@@ -96,13 +55,8 @@ const entriesOf = async (db: Database, jobId: string) =>
     [jobId],
   );
 
-describe.each(places)("the event log on $name", ({ open }) => {
-  let db: Database;
-  let close: () => Promise<void>;
-  beforeAll(async () => {
-    ({ db, close } = await open());
-  });
-  afterAll(() => close());
+describe.each(ports)("the event log on $name", ({ open }) => {
+  const db = sharedDatabase(open);
 
   it("says who, what and when, with the digest of what it was about, in the run's own statements", async () => {
     const run = await aRun(db, { input: "hi" }, "alice");
@@ -175,7 +129,7 @@ describe.each(places)("the event log on $name", ({ open }) => {
   });
 });
 
-describe.each(places)("levels of the event log on $name", ({ open }) => {
+describe.each(ports)("levels of the event log on $name", ({ open }) => {
   it("are by type, then by what stands before its dot, then for all; verbose shows the start, without secrets", async () => {
     const { db, close } = await open(";run.accepted=verbose;run=off;=standard");
     const secrets = {

@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Database } from "../../src/postgres/database.ts";
+import { describe, expect, it } from "vitest";
 import { cancelRuns } from "../../src/runs/cancel.ts";
 import { listJobs } from "../../src/runs/jobs.ts";
 import { type Caller, requireOwnJob } from "../../src/runs/owner.ts";
 import { type AcceptInput, acceptRun } from "../../src/runs/repository.ts";
-import { type OpenPort, ports } from "../support/ports.ts";
+import { ports } from "../support/ports.ts";
+import { anEvent } from "../support/runs.ts";
+import { sharedDatabase } from "../support/shared.ts";
 
 const limits = { worker: "w", leaseSeconds: 30, maxQueued: 10_000, maxQueuedOfJob: 10_000 };
 const sender = { prefix: "t", source: "s", overrides: new Map(), targets: [], firstAttemptSeconds: 0 };
@@ -21,31 +22,10 @@ const asked = (work: Promise<unknown>) =>
   );
 
 describe.each(ports)("the owner of a job on $name", ({ open }) => {
-  let port: OpenPort;
-  let db: Database;
-  beforeAll(async () => {
-    port = await open();
-    db = port.db;
-  });
-  afterAll(() => port.close());
+  const db = sharedDatabase(open);
 
-  const accept = (jobId: string, caller: Caller | undefined, over: Partial<AcceptInput> = {}) => {
-    const event = {
-      source: "tests",
-      eventId: randomUUID(),
-      runId: randomUUID(),
-      jobId,
-      request: {},
-      traceparent: "",
-      definitionHash: "hash",
-      definition: "{}",
-      namesAgent: false,
-      mayStart: true,
-      caller,
-      ...over,
-    };
-    return acceptRun(db, event, limits);
-  };
+  const accept = (jobId: string, caller: Caller | undefined, over: Partial<AcceptInput> = {}) =>
+    acceptRun(db, anEvent({ jobId, caller, ...over }), limits);
   const ownerOf = async (jobId: string) =>
     (await db.query("owner-of", "select owner from jobs where job_id = $1", [jobId]))[0]?.["owner"];
 

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Database } from "../../src/postgres/database.ts";
+import { beforeEach, describe, expect, it } from "vitest";
 import { deleteExpired } from "../../src/runs/retention.ts";
-import { type OpenPort, ports } from "../support/ports.ts";
+import { ports } from "../support/ports.ts";
+import { sharedDatabase } from "../support/shared.ts";
 
 const TABLES = [
   ...["jobs", "runs", "events", "outbox", "journal", "interrupts", "definitions"],
@@ -10,16 +10,10 @@ const TABLES = [
 ];
 
 describe.each(ports)("the retention on $name", ({ open }) => {
-  let port: OpenPort;
-  let db: Database;
-  beforeAll(async () => {
-    port = await open();
-    db = port.db;
-  });
+  const db = sharedDatabase(open);
   beforeEach(async () => {
     for (const table of TABLES) await db.query(`empty-${table}`, `truncate ${table} cascade`);
   });
-  afterAll(() => port.close());
 
   /** A job with a row in every table, as old as that. */
   async function aJob(days: number, over: { status?: string; delivered?: boolean; runDays?: number } = {}) {

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Service } from "../../src/service.ts";
 import { startToolServer, type ToolServer } from "../faults/tool-server.ts";
 import { executeEvent } from "../support/agents.ts";
-import { callingAgent, type Interrupt, jobAt, resumeEvent } from "../support/approvals.ts";
+import { callingAgent, type Interrupt, only, resumeEvent } from "../support/approvals.ts";
+import { jobAt } from "../support/jobs.ts";
 import { postEvent, postJson } from "../support/post.ts";
 import { startOn, startTestService, type TestService } from "../support/service.ts";
 import { until } from "../support/wait.ts";
@@ -36,11 +37,6 @@ describe("a tool that a person must allow", () => {
     expect(reply.headers["ce-type"]).toBe("dev.my-platform.agent.interrupted");
     const { interrupts } = reply.json() as { interrupts: Interrupt[] };
     return { event, jobId: String(event.data["job_id"]), interrupts, reply };
-  };
-  const only = (interrupts: Interrupt[]) => {
-    const [interrupt] = interrupts;
-    if (interrupt === undefined || interrupts.length > 1) throw new Error("one question was expected");
-    return interrupt;
   };
   const decide = (jobId: string, { interrupt_id }: Interrupt, decision: Record<string, unknown>) =>
     postEvent(service.url, resumeEvent(jobId, { decisions: [{ interrupt_id, ...decision }] }));

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Service } from "../../src/service.ts";
 import { executeEvent, scripted } from "../support/agents.ts";
 import { postEvent } from "../support/post.ts";
+import { anEvent } from "../support/runs.ts";
 import { startOn, startTestService, type TestService } from "../support/service.ts";
 import { until } from "../support/wait.ts";
 
@@ -147,18 +148,14 @@ describe("copies of an event, and callers that wait", () => {
     const { serverPort } = await import("../support/ports.ts");
     const db = serverPort(service.database, 2);
     const { job_id, agent_definition, input } = event.data;
-    const accepted = {
+    const accepted = anEvent({
       source: event.source,
       eventId: event.id,
-      runId: crypto.randomUUID(),
       jobId: String(job_id),
       request: { input },
-      traceparent: "",
       definitionHash: "taken-over",
       definition: JSON.stringify(agent_definition),
-      namesAgent: false,
-      mayStart: true,
-    };
+    });
     const limits = { worker: "dead", leaseSeconds: 0, maxQueued: 10, maxQueuedOfJob: 10 };
     expect(await acceptRun(db, accepted, limits)).toMatchObject({ status: "running" });
     await db.close();

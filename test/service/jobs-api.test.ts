@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startToolServer, type ToolServer, workingAgent } from "../faults/tool-server.ts";
 import { executeEvent, scripted } from "../support/agents.ts";
+import { startJob } from "../support/jobs.ts";
 import { get, postEvent } from "../support/post.ts";
 import { startOn, startTestService, type TestService } from "../support/service.ts";
 
@@ -17,17 +18,9 @@ afterAll(async () => {
   await Promise.all([service.close(), tools.close()]);
 });
 
-const start = async (data: Record<string, unknown>) => {
-  const event = executeEvent({ job_id: randomUUID(), ...data });
-  await postEvent(service.url, event);
-  const job = String(event.data["job_id"]);
-  const { runs } = (await get(`${service.url}/jobs/${job}`)).json() as { runs: { run_id: string }[] };
-  return { event, job, run: runs[0]?.run_id ?? "" };
-};
-
 describe("one run of a job", () => {
   it("is shown with its steps in order, their times and what each used", async () => {
-    const { job, run } = await start({ agent_definition: workingAgent(tools.url, 2) });
+    const { job, run } = await startJob(service.url, { agent_definition: workingAgent(tools.url, 2) });
 
     const details = (await get(`${service.url}/jobs/${job}/runs/${run}`)).json() as {
       steps: { nodes: string[]; started_at: string; ended_at: string; tokens: number; tool_calls: number }[];
@@ -47,7 +40,10 @@ describe("one run of a job", () => {
   });
 
   it("is shown with the event that came in and the one that went out", async () => {
-    const { event, job, run } = await start({ agent_definition: scripted("done"), input: "what came in" });
+    const { event, job, run } = await startJob(service.url, {
+      agent_definition: scripted("done"),
+      input: "what came in",
+    });
 
     const details = (await get(`${service.url}/jobs/${job}/runs/${run}`)).json();
 
@@ -64,7 +60,7 @@ describe("one run of a job", () => {
   });
 
   it("is no run of another job", async () => {
-    const [one, other] = [await start({}), await start({})];
+    const [one, other] = [await startJob(service.url), await startJob(service.url)];
 
     const reply = await get(`${service.url}/jobs/${one.job}/runs/${other.run}`);
 
@@ -73,7 +69,7 @@ describe("one run of a job", () => {
 
   it("names its definition, which can be had as it was sent", async () => {
     const agent_definition = { ...scripted("done"), name: "a name", description: "ü €" };
-    const { job, run } = await start({ agent_definition });
+    const { job, run } = await startJob(service.url, { agent_definition });
 
     for (const query of ["", `?run_id=${run}`]) {
       const reply = await get(`${service.url}/jobs/${job}/definition${query}`);
@@ -90,7 +86,7 @@ describe("one run of a job", () => {
 describe("the list of jobs", () => {
   it("names the agent of each, and takes those of a span of time", async () => {
     const agent_definition = { ...scripted("done"), name: "librarian" };
-    const { job } = await start({ agent_definition });
+    const { job } = await startJob(service.url, { agent_definition });
     const [row] = await service.database.sql("select created_at from agent_executor.jobs where job_id = $1", [
       job,
     ]);

@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { executeEvent } from "../support/agents.ts";
-import { type ModelServer, startModelServer } from "../support/model-server.ts";
 import { get, postEvent } from "../support/post.ts";
 import { startTestService, type TestService } from "../support/service.ts";
+import { sharedModelServer } from "../support/shared.ts";
 
 describe("a run and its models", () => {
+  const server = sharedModelServer();
   let service: TestService;
-  let server: ModelServer;
   beforeAll(async () => {
-    server = await startModelServer();
     service = await startTestService({
       OPENAI_API_KEY: "sk-open-123456789",
       OPENAI_BASE_URL: server.openaiUrl,
@@ -17,14 +16,7 @@ describe("a run and its models", () => {
       MODEL_MAX_CONCURRENT: "3",
     });
   });
-  beforeEach(() => {
-    server.requests.length = 0;
-    server.mostAtOnce = 0;
-  });
-  afterAll(async () => {
-    await service.close();
-    await server.close();
-  });
+  afterAll(() => service.close());
 
   const anthropic = { provider: "anthropic", model: "second" };
   const agentWith = (model: object) => ({ nodes: [{ type: "agent", name: "main", model }] });

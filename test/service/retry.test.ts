@@ -2,10 +2,9 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startToolServer, type ToolServer, workingAgent } from "../faults/tool-server.ts";
 import { executeEvent, scripted } from "../support/agents.ts";
-import { jobAt } from "../support/approvals.ts";
+import { type JobState, jobAt, jobWhen, startJob } from "../support/jobs.ts";
 import { get, postEvent, postJson } from "../support/post.ts";
 import { startTestService, type TestService } from "../support/service.ts";
-import { until } from "../support/wait.ts";
 
 let service: TestService;
 let tools: ToolServer;
@@ -30,25 +29,15 @@ type Run = {
 const retry = (job: string, body: unknown = {}) => postJson(`${service.url}/jobs/${job}/retry`, body);
 const runOf = async (job: string, run: string) =>
   (await get(`${service.url}/jobs/${job}/runs/${run}`)).json() as Run; // the contract of the route
-const ended = async (job: string, runs: number) => {
-  const settled = async () => {
-    const state = await jobAt(service.url, job);
-    return (
-      state.runs.length === runs && state.runs.every(({ status }) => !["queued", "running"].includes(status))
-    );
-  };
-  await until(settled, { what: `${runs} settled runs` });
-  return await jobAt(service.url, job);
-};
-const start = async (data: Record<string, unknown>) => {
-  const event = executeEvent({ job_id: randomUUID(), ...data });
-  await postEvent(service.url, event);
-  return { event, job: String(event.data["job_id"]) };
+const ended = (job: string, count: number) => {
+  const isSettled = ({ status }: { status: string }) => !["queued", "running"].includes(status);
+  const haveEnded = ({ runs }: JobState) => runs.length === count && runs.every(isSettled);
+  return jobWhen(service.url, job, haveEnded, { what: `${count} settled runs`, timeoutMs: 5000 });
 };
 
 describe("a failed run", () => {
   it("runs again from its input, and its result names the event that caused the first", async () => {
-    const { event, job } = await start({ agent_definition: FAILS });
+    const { event, job } = await startJob(service.url, { agent_definition: FAILS });
 
     const reply = await retry(job);
 
@@ -62,9 +51,8 @@ describe("a failed run", () => {
   });
 
   it("is retried once, however many ask at once and afterwards", async () => {
-    const { job } = await start({ agent_definition: FAILS });
+    const { job, run: first } = await startJob(service.url, { agent_definition: FAILS });
 
-    const first = await runIdOf(job);
     const replies = await Promise.all(Array.from({ length: 12 }, () => retry(job, { run_id: first })));
     await ended(job, 2);
     replies.push(await retry(job, { run_id: first }));
@@ -76,8 +64,7 @@ describe("a failed run", () => {
   });
 
   it("keeps its own definition where a later turn has brought another", async () => {
-    const { job } = await start({ agent_definition: FAILS });
-    const first = await runIdOf(job);
+    const { job, run: first } = await startJob(service.url, { agent_definition: FAILS });
     await postEvent(service.url, executeEvent({ job_id: job, agent_definition: scripted("the later one") }));
 
     await retry(job, { run_id: first });
@@ -88,19 +75,11 @@ describe("a failed run", () => {
     expect((await jobAt(service.url, job)).result?.output).toBe("the later one");
   });
 
-  async function runIdOf(job: string): Promise<string> {
-    const [row] = await service.database.sql(
-      "select run_id from agent_executor.runs where job_id = $1 order by seq limit 1",
-      [job],
-    );
-    return String(row?.["run_id"]);
-  }
-
   describe("from its last checkpoint", () => {
     beforeEach(() => tools.calls.splice(0));
 
     it("goes on with new limits, and does no tool call again that was done", async () => {
-      const { job } = await start({
+      const { job } = await startJob(service.url, {
         agent_definition: workingAgent(tools.url, 2),
         limits: { tool_calls: 4 },
       });
@@ -118,8 +97,7 @@ describe("a failed run", () => {
     });
 
     it("is refused once a later turn has begun", async () => {
-      const { job } = await start({ agent_definition: FAILS });
-      const first = await runIdOf(job);
+      const { job, run: first } = await startJob(service.url, { agent_definition: FAILS });
       await postEvent(service.url, executeEvent({ job_id: job, agent_definition: scripted("later") }));
 
       const reply = await retry(job, { run_id: first, from: "checkpoint" });
@@ -131,7 +109,7 @@ describe("a failed run", () => {
 
 describe("a run that has not failed", () => {
   it("is not retried when it has completed", async () => {
-    const { job } = await start({});
+    const { job } = await startJob(service.url);
 
     const reply = await retry(job);
 

@@ -5,6 +5,7 @@ import { executeEvent, scripted } from "../support/agents.ts";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
 import { serverPort } from "../support/ports.ts";
 import { get, postEvent, send } from "../support/post.ts";
+import { anEvent } from "../support/runs.ts";
 import { startOn, startTestService, type TestService } from "../support/service.ts";
 import { type Sink, startSink } from "../support/sink.ts";
 import { until } from "../support/wait.ts";
@@ -45,18 +46,12 @@ describe("a ping", () => {
 async function leaveWork(database: TestDatabase, count: number): Promise<void> {
   const db = serverPort(database, 2);
   for (let i = 0; i < count; i++) {
-    const event = {
-      source: "tests",
-      eventId: randomUUID(),
-      runId: randomUUID(),
-      jobId: randomUUID(),
+    const event = anEvent({
       request: { input: "go" },
-      traceparent: "",
       definitionHash: "left",
       definition: JSON.stringify(scripted({ content: "done", delay_ms: 50 })),
-      namesAgent: false,
       mayStart: i === 0,
-    };
+    });
     await acceptRun(db, event, { worker: "gone", leaseSeconds: 0, maxQueued: 100, maxQueuedOfJob: 100 });
   }
   await db.close();

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { get } from "./post.ts";
 
 /** An agent whose model calls tools of `toolUrl`, one turn for each list of calls, and then says "done". */
 export function callingAgent(
@@ -50,16 +49,11 @@ export type Interrupt = {
   decision?: string;
 };
 
-export type JobState = {
-  status: string;
-  result: { output: unknown } | null;
-  interrupts: Interrupt[];
-  usage: { tool_calls: number };
-  runs: { attempt: number; status: string }[];
-};
-
-export async function jobAt(url: string, jobId: string): Promise<JobState> {
-  return (await get(`${url}/jobs/${jobId}`)).json() as JobState; // the contract of the route
+/** The one question there is. */
+export function only(interrupts: readonly Interrupt[]): Interrupt {
+  const [interrupt] = interrupts;
+  if (interrupt === undefined || interrupts.length > 1) throw new Error("one question was expected");
+  return interrupt;
 }
 
 export function resumeEvent(

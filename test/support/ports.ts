@@ -11,7 +11,7 @@ import { freshDatabase, type TestDatabase } from "./databases.ts";
 export type OpenPort = { db: Database; close(): Promise<void> };
 
 /** The port over a server, on the pool size that the test wants. */
-export function serverPort(at: TestDatabase, poolSize = 10): Database {
+export function serverPort(at: TestDatabase, poolSize = 10, eventLog?: string): Database {
   return openServer({
     host: at.host,
     port: at.port,
@@ -22,16 +22,17 @@ export function serverPort(at: TestDatabase, poolSize = 10): Database {
     poolSize,
     lockHoldMs: 10_000,
     onConnectionError: () => undefined,
+    eventLog,
   });
 }
 
 /** Both ways to Postgres, migrated and empty, for sentences that must hold on either. */
-export const ports: readonly { name: string; open(): Promise<OpenPort> }[] = [
+export const ports: readonly { name: string; open(eventLog?: string): Promise<OpenPort> }[] = [
   {
     name: "a Postgres server",
-    open: async () => {
+    open: async (eventLog) => {
       const database = await freshDatabase();
-      const db = serverPort(database, 32);
+      const db = serverPort(database, 32, eventLog);
       const close = async () => {
         await db.close();
         await database[Symbol.asyncDispose]();
@@ -41,9 +42,9 @@ export const ports: readonly { name: string; open(): Promise<OpenPort> }[] = [
   },
   {
     name: "the embedded Postgres",
-    open: async () => {
+    open: async (eventLog) => {
       const directory = await mkdtemp(join(tmpdir(), "agent-executor-embedded-"));
-      const db = await openEmbedded({ directory, schema: "agent_executor" });
+      const db = await openEmbedded({ directory, schema: "agent_executor", eventLog });
       await migrate(db, [(tx) => setUpCheckpoints(tx, db.schema)]);
       const close = async () => {
         await db.close();

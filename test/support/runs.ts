@@ -1,25 +1,30 @@
 import { randomUUID } from "node:crypto";
 import type { Database } from "../../src/postgres/database.ts";
-import { acceptRun } from "../../src/runs/repository.ts";
+import { type AcceptInput, acceptRun } from "../../src/runs/repository.ts";
 
-/** A run in hand, as accept_run gives it. */
-export async function aRun(
-  db: Database,
-  jobId: string = randomUUID(),
-): Promise<{ runId: string; jobId: string }> {
-  const runId = randomUUID();
-  const event = {
+/** What accept_run is told of an event: a run of a job of its own, unless `over` says otherwise. */
+export function anEvent(over: Partial<AcceptInput> = {}): AcceptInput {
+  return {
     source: "tests",
     eventId: randomUUID(),
-    runId,
-    jobId,
+    runId: randomUUID(),
+    jobId: randomUUID(),
     request: {},
     traceparent: "",
     definitionHash: "hash",
     definition: "{}",
     namesAgent: false,
     mayStart: true,
+    ...over,
   };
-  await acceptRun(db, event, { worker: "w", leaseSeconds: 30, maxQueued: 1000, maxQueuedOfJob: 1000 });
+}
+
+/** A run in hand, as accept_run gives it. */
+export async function aRun(
+  db: Database,
+  jobId: string = randomUUID(),
+): Promise<{ runId: string; jobId: string }> {
+  const limits = { worker: "w", leaseSeconds: 30, maxQueued: 1000, maxQueuedOfJob: 1000 };
+  const { runId } = await acceptRun(db, anEvent({ jobId }), limits);
   return { runId, jobId };
 }
