@@ -1,5 +1,6 @@
 import { attributesIn, type SentAttributes } from "../events/outgoing.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
+import { pause } from "../lifetime/pause.ts";
 import { Poller } from "../lifetime/poller.ts";
 import { sendEvent } from "../observability/event-spans.ts";
 import { failSpan } from "../observability/spans.ts";
@@ -29,6 +30,9 @@ export type DelivererOptions = {
 
 const PARK_AFTER_SECONDS = 24 * 3600;
 const BATCH = 16;
+/** Attempts that are out when the process stops have so long; what is cut is due again in a second. */
+const LAST_ATTEMPTS_MS = 2000;
+const LAST_MARKS_MS = 500;
 /** What comes back after an outage comes within so long, not at one moment. */
 const SPREAD_SECONDS = 10;
 
@@ -39,7 +43,7 @@ export class Deliverer {
   readonly #watchers = new Map<string, (state: DeliveryState) => void>();
   readonly #delivered: string[] = [];
   #marking: Promise<void> | undefined;
-  #underWay = 0;
+  readonly #underWay = new Set<Promise<void>>();
   /** Some attempt has failed since the last that did not. */
   #wasAway = false;
 
@@ -51,7 +55,7 @@ export class Deliverer {
 
   /** Attempts of this process that have not ended: to the database they look as if nothing were due. */
   get underWay(): number {
-    return this.#underWay;
+    return this.#underWay.size;
   }
 
   /** The first attempt, right after the run. Behind others of its job it takes its turn in the loop. */
@@ -83,9 +87,13 @@ export class Deliverer {
   }
 
   async stop(): Promise<void> {
-    await this.#loop.stop();
-    await this.#marking;
+    const stopped = this.#loop.stop();
+    const ended = () => Promise.allSettled([stopped, ...this.#underWay]);
+    // A result that was taken and not marked would rest until another process may touch it, and come twice.
+    await Promise.race([ended(), pause(LAST_ATTEMPTS_MS)]);
     this.#options.poster.close();
+    await Promise.race([ended(), pause(LAST_MARKS_MS)]);
+    await this.#marking;
   }
 
   async #deliverDue(): Promise<boolean> {
@@ -98,11 +106,12 @@ export class Deliverer {
   }
 
   async #attempt(row: OutboxRow): Promise<void> {
-    this.#underWay++;
+    const attempt = this.#handOver(row);
+    this.#underWay.add(attempt);
     try {
-      await this.#handOver(row);
+      await attempt;
     } finally {
-      this.#underWay--;
+      this.#underWay.delete(attempt);
     }
   }
 
