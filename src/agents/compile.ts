@@ -9,11 +9,12 @@ import { GraphCache, type GraphCacheOptions } from "./graph-cache.ts";
 import { toInput } from "./input.ts";
 import { type RunResult, toResult } from "./result.ts";
 import type { Toolbox } from "./toolbox.ts";
+import type { Listener } from "./tracing.ts";
 
 type AnyGraph = CompiledStateGraph<Record<string, unknown>, Record<string, unknown>, string>;
-/** Plain objects with some of a handler's methods are callbacks too, which LangGraph's type denies. */
+/** Whoever listens to a run does so with plain methods. */
 type Config<M extends "invoke" | "stream"> = Omit<NonNullable<Parameters<AnyGraph[M]>[1]>, "callbacks"> & {
-  callbacks?: object[];
+  callbacks?: Listener[];
 };
 
 /**
@@ -100,20 +101,27 @@ async function build(
 ): Promise<CompiledAgent> {
   const [first] = definition.nodes;
   const graph = await buildGraph(definition, options);
-  const { NoTracing } = await import("./tracing.ts");
+  const { oneHandler } = await import("./tracing.ts");
+  const heard = ({ callbacks = [], ...config }: Config<"invoke">) => ({
+    ...config,
+    callbacks: [oneHandler(callbacks)],
+  });
   return {
     hash,
     name: definition.name ?? definition.graph ?? first?.name ?? "agent",
     limits: definition.limits,
-    // Their types name every channel of each; here all graphs are driven alike.
-    graph: graph.withConfig({ callbacks: [new NoTracing()] }) as unknown as AgentGraph,
+    graph: {
+      invoke: (input, config) => graph.invoke(input, heard(config)),
+      stream: (input, config) => graph.stream(input, heard(config)),
+      getState: (config) => graph.getState(heard(config)),
+    },
     toInput: (input) => toInput(input, definition),
     toResult: (state) => toResult(state, definition),
   };
 }
 
 /** Each kind of graph is built by a file of its own, which is loaded when the first one is. */
-async function buildGraph(definition: AgentDefinition, options: AgentsOptions): Promise<Configurable> {
+async function buildGraph(definition: AgentDefinition, options: AgentsOptions): Promise<AnyCompiledGraph> {
   const { shape, nodes, graph } = definition;
   if (shape === "pipeline") return await (await import("./pipeline.ts")).buildPipeline(definition, options);
   if (shape === "graph") {
@@ -127,5 +135,9 @@ async function buildGraph(definition: AgentDefinition, options: AgentsOptions): 
   throw new AgentError("internal", "the definition has no agent");
 }
 
-/** A graph whoever made it. */
-export type Configurable = { withConfig(config: object): unknown };
+/** A graph whoever made it: their types name every channel of each, here all are driven alike. */
+export type AnyCompiledGraph = {
+  invoke(input: unknown, config: object): Promise<Record<string, unknown>>;
+  stream(input: unknown, config: object): Promise<AsyncIterable<unknown>>;
+  getState(config: object): Promise<StateSnapshot>;
+};

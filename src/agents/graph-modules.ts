@@ -1,6 +1,6 @@
 import { pathToFileURL } from "node:url";
 import { AgentError } from "../errors/agent-error.ts";
-import type { AgentsOptions, Configurable } from "./compile.ts";
+import type { AgentsOptions, AnyCompiledGraph } from "./compile.ts";
 import { unknownGraph } from "./definition-nodes.ts";
 import { isRecord, quote } from "./json.ts";
 
@@ -9,7 +9,7 @@ export async function operatorsGraph(
   name: string,
   path: string,
   { graphModules = new Map() }: Pick<AgentsOptions, "graphModules">,
-): Promise<Configurable> {
+): Promise<AnyCompiledGraph> {
   const file = graphModules.get(name);
   if (file === undefined) throw unknownGraph(name, [...graphModules.keys()], path);
   const exported = await load(name, file);
@@ -28,7 +28,7 @@ async function load(name: string, file: string): Promise<unknown> {
   }
 }
 
-function isGraph(value: unknown): value is Configurable {
+function isGraph(value: unknown): value is AnyCompiledGraph {
   return (
     isRecord(value) && ["invoke", "stream", "withConfig"].every((key) => typeof value[key] === "function")
   );

@@ -1,6 +1,6 @@
 import { END, START, StateGraph } from "@langchain/langgraph";
 import { AgentError } from "../errors/agent-error.ts";
-import type { AgentsOptions, Configurable } from "./compile.ts";
+import type { AgentsOptions, AnyCompiledGraph } from "./compile.ts";
 import type { AgentDefinition } from "./definition.ts";
 import type { NodeDefinition } from "./definition-nodes.ts";
 import { completed, type EdgeDefinition, meetings } from "./edges.ts";
@@ -14,11 +14,14 @@ type Builder = {
   addNode(key: string, step: Step, options: { defer: boolean; metadata: { node_kind: string } }): unknown;
   addEdge(from: string | string[], to: string): unknown;
   addConditionalEdges(from: string, choose: (state: State) => string[], targets: string[]): unknown;
-  compile(options: { name: string }): Configurable;
+  compile(options: { name: string }): AnyCompiledGraph;
 };
 
 /** A graph of the definition's nodes over one shared state. */
-export async function buildPipeline(definition: AgentDefinition, options: Options): Promise<Configurable> {
+export async function buildPipeline(
+  definition: AgentDefinition,
+  options: Options,
+): Promise<AnyCompiledGraph> {
   const { nodes, channels, name = "pipeline" } = definition;
   const builder = new StateGraph(pipelineState(channels)) as unknown as Builder;
   const edges = completed(definition.edges, nodes).map(withGraphsEnds);
