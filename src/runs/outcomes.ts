@@ -27,6 +27,8 @@ export type Answer =
   /** The run has ended or asks, and its result is in the outbox. */
   | { kind: "settled" };
 
+type Elsewhere = { kind: "elsewhere"; status: RunStatus; waitNo: number };
+
 export type ToWait = { kind: "wait"; runId: string; jobId: string };
 
 export type OutcomesOptions = {
@@ -42,52 +44,78 @@ export type OutcomesOptions = {
 /** Waits with callers for what comes of their runs, whichever process works on them. */
 export class Outcomes {
   readonly #options: OutcomesOptions;
-  readonly #stopping = new AbortController();
+  readonly #waits = new Set<() => void>();
+  #isStopping = false;
 
   constructor(options: OutcomesOptions) {
     this.#options = options;
   }
 
   stopWaiting(): void {
-    this.#stopping.abort();
+    this.#isStopping = true;
+    for (const end of this.#waits) end();
   }
 
   /** Until the run has ended or asks, the caller has gone, or its time is over. */
   async wait({ runId, jobId }: ToWait, place: Place, waitFor: WaitFor, gone: AbortSignal): Promise<Answer> {
-    const over = new AbortController();
-    const limit = waitFor.kind === "outcome" ? waitFor.withinMs : undefined;
-    const timer = limit === undefined ? undefined : setTimeout(() => over.abort(), limit);
-    const signal = AbortSignal.any([gone, over.signal, this.#stopping.signal]);
+    // Every event passes here, and most waits end by their result: signals that are aborted at each end
+    // cost more than these few callbacks.
+    const over = this.#untilOver(waitFor.kind === "outcome" ? waitFor.withinMs : undefined, gone);
+    const watch = this.#watch(runId);
     try {
-      const result = await Promise.race([place.result, this.#watch(runId, signal)]);
-      if (this.#stopping.signal.aborted && result === "over") throw stopping();
-      if (result === "over") return { kind: "stored", jobId };
+      const result = await Promise.race([place.result, watch.found, over.promise]);
+      if (result === "over") {
+        if (this.#isStopping) throw stopping();
+        return { kind: "stored", jobId };
+      }
       if (result.kind === "postponed") throw result.error;
       if (result.kind === "elsewhere") return await this.stored({ runId, ...result }, waitFor);
       if (waitFor.kind === "settled") return { kind: "settled" };
       return await this.#answerSettled(result.settled);
     } finally {
-      clearTimeout(timer);
-      over.abort(); // ends the watch
+      over.forget();
+      watch.stop();
     }
   }
 
-  /** Looks for the end of a run that this process does not run itself; ends with the signal. */
-  async #watch(
-    runId: string,
-    signal: AbortSignal,
-  ): Promise<"over" | { kind: "elsewhere"; status: RunStatus; waitNo: number }> {
+  /** The time is over, the caller has gone, or the process stops. */
+  #untilOver(limitMs: number | undefined, gone: AbortSignal): { promise: Promise<"over">; forget(): void } {
+    let end = () => {};
+    const promise = new Promise<"over">((done) => {
+      end = () => done("over");
+    });
+    const timer = limitMs === undefined ? undefined : setTimeout(end, limitMs);
+    gone.addEventListener("abort", end);
+    this.#waits.add(end);
+    if (gone.aborted || this.#isStopping) end();
+    const forget = () => {
+      clearTimeout(timer);
+      gone.removeEventListener("abort", end);
+      this.#waits.delete(end);
+    };
+    return { promise, forget };
+  }
+
+  /** Looks for the end of a run that this process does not run itself. */
+  #watch(runId: string): { found: Promise<Elsewhere>; stop(): void } {
     const { db, worker, lookEveryMs = 300 } = this.#options;
-    for (;;) {
-      if (signal.aborted) return "over";
-      await delay(lookEveryMs, undefined, { signal }).catch(() => undefined); // aborted: seen above
-      if (signal.aborted) return "over";
-      if (worker.isAtWork(runId)) continue;
-      // A database that is away for a moment is no reason to send the caller away.
-      const state = await runState(db, runId).catch(() => undefined);
-      if (state && (FINAL.has(state.status) || state.status === "waiting"))
-        return { kind: "elsewhere", ...state };
-    }
+    let timer: NodeJS.Timeout | undefined;
+    let isOver = false;
+    const found = new Promise<Elsewhere>((done) => {
+      const look = async () => {
+        // A database that is away for a moment is no reason to send the caller away.
+        const state = worker.isAtWork(runId) ? undefined : await runState(db, runId).catch(() => undefined);
+        if (state && (FINAL.has(state.status) || state.status === "waiting")) {
+          done({ kind: "elsewhere", ...state });
+        } else if (!isOver) timer = setTimeout(look, lookEveryMs);
+      };
+      timer = setTimeout(look, lookEveryMs);
+    });
+    const stop = () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+    return { found, stop };
   }
 
   async #answerSettled(settled: { eventId: string; event: string }): Promise<Answer> {
