@@ -8,11 +8,12 @@ import {
   WRITES_IDX_MAP,
 } from "@langchain/langgraph-checkpoint";
 import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
-import { AgentError } from "../errors/agent-error.ts";
 import { crashPoint } from "../lifetime/crash-point.ts";
 import { checkpointMetrics } from "../observability/metrics.ts";
 import type { Database } from "../postgres/database.ts";
-import { ADD_WRITES, FORGET, PUT, REPLACE_WRITES } from "./saver-statements.ts";
+import { base64, sizeOf } from "./carried.ts";
+import { RunWriter } from "./run-writer.ts";
+import { ADD_WRITES, FORGET, REPLACE_WRITES } from "./saver-statements.ts";
 import { asPgPool } from "./set-up.ts";
 
 /**
@@ -28,37 +29,44 @@ type ChannelVersions = Record<string, string | number>;
 
 /**
  * The stock saver for one attempt of one run. Reading and the tables are the stock's; what differs:
- * every write is one statement that first checks the lease (a check before it would be a race), says
- * who wrote it, and the run sees the thread as its last completed turn left it.
+ * every write checks the lease within its statement (a check before it would be a race) and says who wrote it,
+ * checkpoints travel with the results that follow from them, and the run sees the thread as its last completed
+ * turn left it.
  */
 export class RunSaver extends PostgresSaver {
+  /** What all writes of this attempt go through. */
+  readonly statements: RunWriter;
   readonly #db: Database;
   readonly #writer: Writer;
   /** What LangGraph gets as the newest root checkpoint until this attempt has written one itself. */
   #base: CheckpointTuple | undefined;
   #wroteRoot = false;
-  /** Checkpoints that this attempt has committed, root and nested. */
-  writes = 0;
   /** The newest root checkpoint, ours or the one we began from. */
   rootCheckpointId: string | undefined;
 
-  /** Checkpoints on their way, by id. */
-  readonly #onTheirWay = new Map<string, Promise<void>>();
+  /** Checkpoints that are being made, by id. */
+  readonly #inTheMaking = new Map<string, Promise<void>>();
   readonly #onStep: () => void;
-  readonly #notes: () => Record<string, unknown>;
+  readonly #usage: () => object | undefined;
 
-  /** `notes` go into the metadata of each checkpoint: what the next attempt must know. */
+  /** `usage` goes into the metadata of each checkpoint: the next attempt must know it. */
   constructor(
     db: Database,
     writer: Writer,
     onStep: () => void = () => undefined,
-    notes: () => Record<string, unknown> = () => ({}),
+    usage: () => object | undefined = () => undefined,
   ) {
     super(asPgPool(db), undefined, { schema: db.schema });
     this.#db = db;
     this.#writer = writer;
     this.#onStep = onStep;
-    this.#notes = notes;
+    this.#usage = usage;
+    this.statements = new RunWriter(db, writer, usage);
+  }
+
+  /** Checkpoints that this attempt has committed, root and nested. */
+  get writes(): number {
+    return this.statements.written;
   }
 
   /** Begins from this checkpoint of the thread, or from nothing. */
@@ -67,6 +75,9 @@ export class RunSaver extends PostgresSaver {
     const thread = { thread_id: this.#writer.jobId, checkpoint_id: checkpointId };
     this.#base = await super.getTuple({ configurable: thread });
     this.rootCheckpointId = this.#base === undefined ? undefined : checkpointId;
+    const { run_id } = (this.#base?.metadata ?? {}) as { run_id?: string };
+    if (run_id === this.#writer.runId)
+      this.statements.newest = { threadId: this.#writer.jobId, id: checkpointId };
     return this.#base;
   }
 
@@ -101,6 +112,7 @@ export class RunSaver extends PostgresSaver {
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
     const { checkpoint_id, checkpoint_ns = "" } = config.configurable ?? {};
+    await this.statements.flush();
     if (checkpoint_id) return await super.getTuple(config);
     if (checkpoint_ns !== "") return await this.#nestedTuple(checkpoint_ns);
     if (!this.#wroteRoot) return this.#base;
@@ -134,13 +146,16 @@ export class RunSaver extends PostgresSaver {
     newVersions: ChannelVersions,
   ): Promise<RunnableConfig> {
     const { thread_id, checkpoint_ns = "" } = config.configurable ?? {};
-    const written = this.#put(config, checkpoint, metadata, newVersions);
-    this.#onTheirWay.set(checkpoint.id, written);
-    await written.finally(() => this.#onTheirWay.delete(checkpoint.id));
+    const made = this.#make(config, checkpoint, metadata, newVersions);
+    this.#inTheMaking.set(checkpoint.id, made);
+    await made.finally(() => this.#inTheMaking.delete(checkpoint.id));
+    // LangGraph uses no results that lie behind the newest checkpoint of a nested graph, so there it must be
+    // written before anything goes on (langgraphjs #2667).
+    if (checkpoint_ns !== "") await this.statements.flush();
     return { configurable: { thread_id, checkpoint_ns, checkpoint_id: checkpoint.id } };
   }
 
-  async #put(
+  async #make(
     config: RunnableConfig,
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
@@ -149,92 +164,56 @@ export class RunSaver extends PostgresSaver {
     const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
     const blobs = await this._dumpBlobs(thread_id, checkpoint_ns, checkpoint.channel_values, newVersions);
     const { runId, attempt } = this.#writer;
-    if (metadata.source === "loop") this.#onStep(); // before the notes: they count this step too
+    if (metadata.source === "loop") this.#onStep(); // before the usage: it counts this step too
+    const usage = this.#usage();
     const written: CheckpointMetadata & object = {
       ...metadata,
-      ...{ run_id: runId, attempt, ...this.#notes() },
+      ...{ run_id: runId, attempt, ...(usage && { usage }) },
     };
     crashPoint("checkpoint: made, not written");
-    const texts = [
-      JSON.stringify(this._dumpCheckpoint(checkpoint)),
-      JSON.stringify(await this._dumpMetadata(written)),
-    ];
-    const fenced = await this.#db.query("saver-put", PUT, [
-      runId,
-      attempt,
-      thread_id,
-      checkpoint_ns,
-      blobs.map((blob) => blob[2]),
-      blobs.map((blob) => blob[3]),
-      blobs.map((blob) => blob[4]),
-      blobs.map((blob) => base64(blob[5])),
-      checkpoint.id,
-      checkpoint_id,
-      ...texts,
-    ]);
-    if (fenced.length === 0) throw leaseLost();
-    checkpointMetrics.wrote(sizeOf(blobs.map((blob) => blob[5])) + texts.join("").length);
-    crashPoint("checkpoint: written");
-    this.writes++;
-    if (checkpoint_ns === "") {
-      this.#wroteRoot = true;
-      this.rootCheckpointId = checkpoint.id;
-    }
+    this.statements.hold({
+      ...{ threadId: thread_id, ns: checkpoint_ns, id: checkpoint.id, parentId: checkpoint_id },
+      body: JSON.stringify(this._dumpCheckpoint(checkpoint)),
+      metadata: await this._dumpMetadata(written),
+      blobs: blobs.map(([, , channel, version, type, content]) => ({ channel, version, type, content })),
+    });
+    if (checkpoint_ns !== "") return;
+    this.#wroteRoot = true;
+    this.rootCheckpointId = checkpoint.id;
   }
 
   override async putWrites(config: RunnableConfig, all: PendingWrite[], taskId: string): Promise<void> {
     const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
     // LangGraph does not wait for the first checkpoint of a graph, and a result without the checkpoint
     // of its task is lost.
-    await this.#onTheirWay.get(checkpoint_id);
+    await this.#inTheMaking.get(checkpoint_id);
     // A task that fails on its way out (in a conditional edge) has results too. Stored, they would
     // make it a finished one, and the next attempt would end there with success.
     const failed = all.some(([channel]) => channel === ERROR);
     const writes = failed ? all.filter(([channel]) => channel.startsWith(ERROR_PREFIX)) : all;
-    const rows = await this._dumpWrites(thread_id, checkpoint_ns, checkpoint_id, taskId, writes);
     // Errors, interrupts and their answers have one slot each and are replaced; results never are.
     const replaces = writes.every(([channel]) => channel in WRITES_IDX_MAP);
-    const { runId, attempt } = this.#writer;
+    // What comes in is only passed on by the first step: its results are those of the input, at any time.
+    if (!replaces && this.statements.holds(checkpoint_id)?.metadata["source"] === "input") return;
+    const rows = await this._dumpWrites(thread_id, checkpoint_ns, checkpoint_id, taskId, writes);
     crashPoint("task: done, not written");
-    const fenced = await this.#db.query(
-      replaces ? "saver-replace-writes" : "saver-writes",
-      replaces ? REPLACE_WRITES : ADD_WRITES,
-      [
-        runId,
-        attempt,
-        thread_id,
-        checkpoint_ns,
-        checkpoint_id,
-        taskId,
-        rows.map((row) => row[4]),
-        rows.map((row) => row[5]),
-        rows.map((row) => row[6]),
-        rows.map((row) => base64(row[7])),
-      ],
-    );
-    if (fenced.length === 0) throw leaseLost();
+    await this.statements.write(replaces ? REPLACE_WRITES : ADD_WRITES, [
+      thread_id,
+      checkpoint_ns,
+      checkpoint_id,
+      taskId,
+      rows.map((row) => row[4]),
+      rows.map((row) => row[5]),
+      rows.map((row) => row[6]),
+      rows.map((row) => base64(row[7])),
+    ]);
     checkpointMetrics.wroteResults(sizeOf(rows.map((row) => row[7])));
     crashPoint("task: written");
   }
 
   /** What a failed first turn left behind: there is no completed turn to go back to. */
   async forgetThread(): Promise<void> {
-    const { runId, attempt, jobId } = this.#writer;
-    const fenced = await this.#db.query("saver-forget", FORGET, [runId, attempt, jobId]);
-    if (fenced.length === 0) throw leaseLost();
+    await this.statements.write(FORGET, [this.#writer.jobId]);
     crashPoint("thread: forgotten");
   }
-}
-
-function sizeOf(parts: readonly (Uint8Array | undefined)[]): number {
-  return parts.reduce((sum, part) => sum + (part?.byteLength ?? 0), 0);
-}
-
-function base64(bytes: Uint8Array | undefined): string | null {
-  if (bytes === undefined) return null;
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
-}
-
-function leaseLost(): AgentError {
-  return new AgentError("lease_lost", "another process has taken this run over");
 }

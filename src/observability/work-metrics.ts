@@ -112,8 +112,8 @@ export const toolMetrics = {
 };
 
 export const checkpointMetrics = {
-  wrote: (bytes: number): void => {
-    checkpoints.writes.inc();
+  wrote: (count: number, bytes: number): void => {
+    checkpoints.writes.inc(count);
     checkpoints.bytes.inc(bytes);
   },
   wroteResults: (bytes: number): void => checkpoints.bytes.inc(bytes),

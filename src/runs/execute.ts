@@ -57,11 +57,12 @@ export async function executeRun(
     const limits = effectiveLimits(agent.limits, run.request.limits, tools.maxLimits);
     meter = new Meter(limits, (reason) => abort.abort(reason));
     saver = await openSaver(run, tools.db, meter);
-    journal = new Journal(tools.db, run);
+    journal = new Journal(saver.statements);
     const { db, prices, streams } = tools;
     const state = await drive(run, agent, { db, saver, journal, prices, streams }, meter, limits, abort);
     const usage = meter.usage();
     if (asks(state)) {
+      await saver.statements.flush();
       return { kind: "interrupted", questions: await pendingOf(run, tools.db, saver), usage };
     }
     const result = agent.toResult(state);
@@ -70,6 +71,7 @@ export async function executeRun(
       data: { result, usage, definition_hash: agent.hash },
       usage,
       headCheckpointId: saver.rootCheckpointId,
+      checkpoints: await saver.statements.takeOut(),
     };
   } catch (thrown) {
     const reason = abort.signal.aborted ? abort.signal.reason : thrown;
@@ -84,6 +86,8 @@ export async function executeRun(
     const usage = meter.usage();
     const partial = error.code === "limit_exceeded" ? await partialResult(agent, saver) : undefined;
     return { kind: "failed", data: { error: error.toWire(), ...partial, usage }, usage };
+  } finally {
+    saver?.statements.letGo();
   }
 }
 
@@ -103,12 +107,11 @@ async function openSaver(
   meter: Meter,
 ): Promise<RunSaver> {
   const { RunSaver } = await import("../checkpoints/run-saver.ts");
-  const notes = () => ({ usage: meter.usage() });
   return new RunSaver(
     db,
     { runId, attempt, jobId, goesOnFrom: goesOnFrom(request) },
     () => meter.step(),
-    notes,
+    () => meter.usage(),
   );
 }
 
@@ -200,10 +203,10 @@ function asks(state: unknown): boolean {
   return typeof state === "object" && state !== null && "__interrupt__" in state;
 }
 
-/** As our saver noted it with the checkpoint. */
+/** As our saver noted it with the checkpoint: when it was made, and when it was written with what came of it. */
 function usageNoted({ metadata }: CheckpointTuple): Usage {
-  const { usage } = (metadata ?? {}) as { usage?: Usage };
-  return usage ?? NO_USAGE;
+  const { usage, spent } = (metadata ?? {}) as { usage?: Usage; spent?: Usage };
+  return spent ?? usage ?? NO_USAGE;
 }
 
 function inputOf(request: StoredRequest): unknown {

@@ -1,3 +1,4 @@
+import type { Taken } from "../checkpoints/run-writer.ts";
 import type { OutcomeKind } from "../events/outgoing.ts";
 
 /** `waiting` is a run that waits for a person; it holds no worker. */
@@ -57,4 +58,6 @@ export type Outcome = {
   usage: Usage;
   /** Where the job's next turn begins; only a completed run moves it. */
   headCheckpointId?: string | undefined;
+  /** Checkpoints that are still to be written, that one among them. */
+  checkpoints?: Taken | undefined;
 };

@@ -1,3 +1,4 @@
+import { carried } from "../checkpoints/carried.ts";
 import { AgentError } from "../errors/agent-error.ts";
 import { encodeStructured, type OutcomeKind, outcomeEvent } from "../events/outgoing.ts";
 import { redactJson } from "../observability/redaction.ts";
@@ -53,8 +54,8 @@ export const sentBy = (event: { id: string; bytes: string; targets: string; rest
            case when target.name = 'reply' then now() end
       from job, others, target)`;
 
-/** Outcome, head of the job and outbox in one statement: no result without its event. */
-const SETTLE = `
+/** Outcome, head of the job and outbox in one statement: no result without its event. `kept` are CTEs more. */
+const settle = (kept: string) => `
   with settled as (
     update runs
        set status = $3, outcome = $4, usage = $5, settled_at = now(), leased_by = null, leased_until = null
@@ -64,11 +65,14 @@ const SETTLE = `
     update jobs
        set last_event_no = last_event_no + 1, head_checkpoint_id = coalesce($6, head_checkpoint_id)
       from settled where jobs.job_id = settled.job_id
-    returning jobs.job_id, jobs.last_event_no),
+    returning jobs.job_id, jobs.last_event_no),${kept}
   ${sentBy({ id: "$7", bytes: "$8", targets: "$9", restSeconds: "$10" })}
   select others.pending as "behindOthers", (select to_nats from settled) as "toNats",
          exists (select 1 from runs r where r.job_id = job.job_id and r.status = 'queued') as "jobHasQueued"
     from job, others`;
+const VALUES = 11;
+const SETTLE = settle("");
+const SETTLE_CARRYING = settle(`${carried("settled", VALUES)},`);
 
 export type SettlingRun = Pick<ClaimedRun, "runId" | "jobId" | "attempt" | "eventId" | "traceparent">;
 
@@ -98,9 +102,10 @@ export async function settleRun(
   });
   const event = { ...whole, data: redactJson(whole.data) };
   const bytes = encodeStructured(event);
+  const last = outcome.checkpoints;
   const [row] = await db.query<Pick<Settled, "behindOthers" | "jobHasQueued" | "toNats">>(
-    "settle-run",
-    SETTLE,
+    last ? "settle-run-carrying" : "settle-run",
+    last ? SETTLE_CARRYING : SETTLE,
     [
       run.runId,
       run.attempt,
@@ -113,9 +118,11 @@ export async function settleRun(
       sender.targets,
       sender.firstAttemptSeconds,
       from,
+      ...(last?.values ?? []),
     ],
   );
   if (row === undefined) throw new AgentError("lease_lost", "another process has taken this run over");
+  last?.wereWritten();
   const { runId, jobId, attempt } = run;
   const { id: eventId, data } = event;
   return { runId, jobId, attempt, eventId, kind: outcome.kind, data, event: bytes, ...row };

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { Journal } from "../../src/checkpoints/journal.ts";
+import { RunWriter } from "../../src/checkpoints/run-writer.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { freshDatabase } from "../support/databases.ts";
 import { ports, serverPort } from "../support/ports.ts";
@@ -22,7 +23,7 @@ async function nextAttempt(db: Database, runId: string): Promise<Journal> {
     "update runs set attempt = attempt + 1 where run_id = $1 returning attempt",
     [runId],
   );
-  return new Journal(db, { runId, attempt: row?.attempt ?? 0 });
+  return new Journal(new RunWriter(db, { runId, attempt: row?.attempt ?? 0 }));
 }
 
 describe.each(ports)("the journal of a run on $name", ({ open }) => {
@@ -30,7 +31,7 @@ describe.each(ports)("the journal of a run on $name", ({ open }) => {
 
   async function aJournal(): Promise<{ journal: Journal; runId: string }> {
     const { runId } = await aRun(db);
-    return { journal: new Journal(db, { runId, attempt: 1 }), runId };
+    return { journal: new Journal(new RunWriter(db, { runId, attempt: 1 })), runId };
   }
 
   it("knows nothing of a new call, and remembers that it was begun", async () => {
@@ -102,7 +103,7 @@ describe.each(ports)("the journal of a run on $name", ({ open }) => {
     const begun = key();
     await journal.begin(begun);
     const later = await nextAttempt(db, runId);
-    const beforeLater = new Journal(db, { runId, attempt: 2 });
+    const beforeLater = new Journal(new RunWriter(db, { runId, attempt: 2 }));
     await nextAttempt(db, runId);
 
     const lost = { code: "lease_lost" };
@@ -131,7 +132,7 @@ describe.each(ports)("the journal of a run on $name", ({ open }) => {
         return db.query(name, text, values);
       },
     };
-    const journal = new Journal(counting, { runId, attempt: 1 });
+    const journal = new Journal(new RunWriter(counting, { runId, attempt: 1 }));
     const [write, read] = [key(), key()];
 
     await journal.begin(write);
@@ -154,7 +155,7 @@ describe.each(ports)("the journal of a run on $name", ({ open }) => {
         return db.query(name, text, values);
       },
     };
-    const journal = new Journal(failing, { runId, attempt: 1 });
+    const journal = new Journal(new RunWriter(failing, { runId, attempt: 1 }));
     const call = key();
     await usual.begin(call);
 
@@ -165,12 +166,12 @@ describe.each(ports)("the journal of a run on $name", ({ open }) => {
 });
 
 describe("a journal", () => {
-  const without = new Journal({} as Database, { runId: "r", attempt: 1 });
+  const without = new Journal(new RunWriter({} as Database, { runId: "r", attempt: 1 }));
 
   it("gives each call one idempotency key, the same in every attempt", () => {
     const call = key();
-    const same = new Journal({} as Database, { runId: "r", attempt: 7 });
-    const other = new Journal({} as Database, { runId: "s", attempt: 1 });
+    const same = new Journal(new RunWriter({} as Database, { runId: "r", attempt: 7 }));
+    const other = new Journal(new RunWriter({} as Database, { runId: "s", attempt: 1 }));
     expect(without.idempotencyKey(call)).toMatch(/^r:[0-9a-f]{32}$/);
     expect(same.idempotencyKey(call)).toBe(without.idempotencyKey(call));
     const others = [{ task: "t" }, { slot: 1 }, { digest: "e" }].map((each) => ({ ...call, ...each }));
@@ -198,7 +199,7 @@ it("a call that meets a takeover waits for it and then is not made", async () =>
   await using database = await freshDatabase();
   const db = serverPort(database);
   const { runId } = await aRun(db);
-  const zombie = new Journal(db, { runId, attempt: 1 });
+  const zombie = new Journal(new RunWriter(db, { runId, attempt: 1 }));
   const waiting = "select 1 from pg_locks where not granted";
 
   let begun: Promise<unknown> = Promise.resolve();

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Journal, type JournalKey } from "../../src/checkpoints/journal.ts";
+import { RunWriter } from "../../src/checkpoints/run-writer.ts";
 import { executeEvent } from "../support/agents.ts";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
 import { serverPort } from "../support/ports.ts";
@@ -86,7 +87,7 @@ export function auditTools(tools: ToolServer, database: TestDatabase) {
       "select task, slot, digest from journal where run_id = $1 and state = 'done'",
       [runId],
     );
-    const journal = new Journal(db, { runId, attempt: 0 });
+    const journal = new Journal(new RunWriter(db, { runId, attempt: 0 }));
     if (done.some((row) => journal.idempotencyKey(row) === key)) violations++;
   });
   return { violations: () => violations, stop: () => db.close() };

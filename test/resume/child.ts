@@ -37,6 +37,7 @@ await db.close();
 async function drive(life: Life): Promise<Report> {
   const { plan } = life;
   const saver = new BreakingSaver(db, life);
+  life.statements = saver.statements;
   const graph = graphs[plan.graph];
   if (graph === undefined) throw new Error(`no graph is called ${plan.graph}`);
   const begun = await findBeginning(life, saver);
@@ -48,7 +49,8 @@ async function drive(life: Life): Promise<Report> {
     ...(plan.maxConcurrency && { maxConcurrency: plan.maxConcurrency }),
   };
   const outcome = await graph.invoke(input, config).then(
-    (state) => {
+    async (state) => {
+      await saver.statements.flush(); // as settling does
       const { __interrupt__: interrupts = [], ...rest } = state as { __interrupt__?: Interrupt[] };
       return { state: rest, interrupts };
     },

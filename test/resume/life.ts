@@ -2,6 +2,7 @@ import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { getConfig } from "@langchain/langgraph";
 import type { Pool } from "pg";
+import type { RunWriter } from "../../src/checkpoints/run-writer.ts";
 import type { Info, Plan } from "./plan.ts";
 
 /**
@@ -15,6 +16,7 @@ export class Life {
   committed = 0;
   readonly unanswered = { put: 0, putWrites: 0 };
   readonly stopped: Promise<undefined>;
+  statements: RunWriter | undefined;
   readonly #pool: Pool;
   #stop: () => void = () => undefined;
   #isOver = false;
@@ -33,6 +35,7 @@ export class Life {
     await this.goOn();
     if (waits?.includes(step)) await forEver();
     await this.#mayEnd(step, "before");
+    await this.statements?.flush(); // as the journal does before a call
     await this.#pool.query(
       "insert into effects (run_id, attempt, step, pid, info) values ($1, $2, $3, $4, $5)",
       [this.plan.runId, this.plan.attempt, step, process.pid, JSON.stringify(this.#info(toolCallId))],
@@ -54,6 +57,7 @@ export class Life {
 
   async end(): Promise<never> {
     this.#isOver = true;
+    this.statements?.letGo();
     this.#stop();
     return await forEver();
   }

@@ -35,13 +35,15 @@ describe.concurrent("a sequence of steps", () => {
   });
 
   it("begins anew when it was cut before its first checkpoint was committed", async () => {
-    const [before, after] = await lab.stories([
+    const [before, after, later] = await lab.stories([
       { graph: "sequence", attempts: [{ dies: { saver: "put", nth: 1, when: "before" } }, {}] },
       { graph: "sequence", attempts: [{ dies: { saver: "put", nth: 1, when: "after" } }, {}] },
+      { graph: "sequence", attempts: [{ dies: { step: "one", when: "after" } }, {}] },
     ]);
 
     expect(before?.calls.put).toBe(5); // the input's, the start's and one for each step
-    expect(after?.calls.put).toBe(4);
+    expect(after?.calls.put).toBe(5); // made, but nothing had come of it yet
+    expect(later?.calls.put).toBe(3);
     for (const story of [before, after]) expect(story?.ran).toEqual({ one: 1, two: 1, three: 1 });
   });
 
@@ -121,31 +123,72 @@ describe.concurrent("the checkpoint before a step", () => {
 });
 
 describe("a result and the checkpoint of its task", () => {
-  it("are stored in that order, though LangGraph hands over both at once", async () => {
+  const open = async (query: Database["query"]) => {
     const { runId, jobId } = await aRun(lab.db);
-    const order: string[] = [];
-    const slow: Database = {
-      ...lab.db,
-      query: async (name, text, values) => {
-        if (name === "saver-put") await delay(20);
-        order.push(name);
-        return await lab.db.query(name, text, values);
-      },
-    };
-    const saver = new RunSaver(slow, { runId, attempt: 1, jobId });
-    const checkpoint = emptyCheckpoint();
+    const saver = new RunSaver({ ...lab.db, query }, { runId, attempt: 1, jobId });
+    const checkpoint = { ...emptyCheckpoint(), id: randomUUID() };
     const thread = { thread_id: jobId, checkpoint_ns: "" };
+    const put = () =>
+      saver.put({ configurable: thread }, checkpoint, { source: "loop", step: 0, parents: {} }, {});
+    const finish = (task = randomUUID()) =>
+      saver.putWrites({ configurable: { ...thread, checkpoint_id: checkpoint.id } }, [["n", 1]], task);
+    const stored = async () => {
+      const ids = await lab.db.query("stored", "select 1 from checkpoints where thread_id = $1", [jobId]);
+      const writes = await lab.db.query("w", "select 1 from checkpoint_writes where thread_id = $1", [jobId]);
+      return [ids.length, writes.length];
+    };
+    return { saver, put, finish, stored };
+  };
 
-    await Promise.all([
-      saver.put({ configurable: thread }, checkpoint, { source: "input", step: -1, parents: {} }, {}),
-      saver.putWrites(
-        { configurable: { ...thread, checkpoint_id: checkpoint.id } },
-        [["n", 1]],
-        randomUUID(),
-      ),
-    ]);
+  it("are stored together, though LangGraph hands over both at once", async () => {
+    const asked: string[] = [];
+    const { put, finish, stored } = await open((name, text, values) => {
+      asked.push(name);
+      return lab.db.query(name, text, values);
+    });
 
-    expect(order).toEqual(["saver-put", "saver-writes"]);
+    await Promise.all([put(), finish()]);
+
+    expect(asked).toEqual(["saver-writes-carrying"]);
+    expect(await stored()).toEqual([1, 1]);
+  });
+
+  it("go before the results of its siblings, also when they come while it is on its way", async () => {
+    const done: string[] = [];
+    const { put, finish } = await open(async (name, text, values) => {
+      if (name.endsWith("-carrying")) await delay(30);
+      const rows = await lab.db.query(name, text, values);
+      done.push(name);
+      return rows as never[];
+    });
+    await put();
+
+    await Promise.all([finish(), finish(), finish()]);
+
+    expect(done).toEqual(["saver-writes-carrying", "saver-writes", "saver-writes"]);
+  });
+
+  it("are both tried again by the next write when the database was away", async () => {
+    let failures = 1;
+    const { saver, put, finish, stored } = await open((name, text, values) => {
+      if (failures-- > 0) return Promise.reject(Object.assign(new Error("gone"), { code: "57P01" }));
+      return lab.db.query(name, text, values);
+    });
+    await put();
+
+    await expect(finish()).rejects.toThrow("gone");
+    expect([await stored(), saver.writes]).toEqual([[0, 0], 0]);
+    await finish();
+
+    expect([await stored(), saver.writes]).toEqual([[1, 1], 1]);
+  });
+
+  it("need not come together where a step takes long: the checkpoint is written after a moment", async () => {
+    const { saver, put, stored } = await open((name, text, values) => lab.db.query(name, text, values));
+    await put();
+
+    await expect.poll(stored).toEqual([1, 0]);
+    expect(saver.writes).toBe(1);
   });
 });
 
