@@ -125,7 +125,7 @@ function send(reply: FastifyReply, answer: Answer): FastifyReply {
 /** Aborts when the caller has gone away before it was answered. */
 function gone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  reply.raw.once("close", () => controller.abort());
+  reply.raw.once("close", () => !reply.raw.writableFinished && controller.abort());
   return controller.signal;
 }
 

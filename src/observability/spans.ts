@@ -79,10 +79,13 @@ export async function inSpan<T>(
   options: SpanOptions,
   work: (span: Span) => Promise<T>,
 ): Promise<T> {
-  if (!isOn) return await context.with(options.parent ?? context.active(), () => work(NO_SPAN));
+  const { parent } = options;
+  // Without spans only a place that comes from elsewhere is passed on, for the lines and calls inside.
+  if (!isOn)
+    return await (parent === undefined ? work(NO_SPAN) : context.with(parent, work, undefined, NO_SPAN));
   const span = startSpan(name, options);
   try {
-    return await context.with(trace.setSpan(options.parent ?? context.active(), span), () => work(span));
+    return await context.with(trace.setSpan(parent ?? context.active(), span), () => work(span));
   } catch (error) {
     failSpan(span, error);
     throw error;
