@@ -54,7 +54,7 @@ export async function readAgentFile(folder: string, file: string, stamp: string)
 
 async function parse(file: string, text: string): Promise<unknown> {
   if (/json$/i.test(file)) return JSON.parse(text);
-  const { parse: parseYaml } = await import("yaml");
+  const { parse: parseYaml } = (await import("yaml")).default; // CommonJS: the bundle gives it no names of its own
   // Aliases could make a small file huge; JSON knows none, so a definition needs none.
   return parseYaml(text, { maxAliasCount: 0, schema: "core" });
 }

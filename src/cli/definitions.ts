@@ -26,6 +26,6 @@ async function readBody(named: string | undefined): Promise<unknown> {
   const body = await readInput(file);
   // YAML takes JSON too, but says less well what is wrong with it.
   if (!/\.ya?ml$/i.test(file)) return JSON.parse(body);
-  const { parse } = await import("yaml");
+  const { parse } = (await import("yaml")).default; // CommonJS: the bundle gives it no names of its own
   return parse(body, { maxAliasCount: 0 });
 }

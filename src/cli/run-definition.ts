@@ -70,7 +70,7 @@ async function readDefinitionFile(file: string): Promise<unknown> {
   const body = await readInput(file);
   try {
     if (!/\.ya?ml$/i.test(file)) return JSON.parse(body);
-    const { parse } = await import("yaml");
+    const { parse } = (await import("yaml")).default; // CommonJS: the bundle gives it no names of its own
     return parse(body, { maxAliasCount: 0 });
   } catch (error) {
     throw new UsageError(`${file}: ${error instanceof Error ? error.message : String(error)}`);

@@ -53,8 +53,9 @@ async function sendByHttp(event: Event, to: string, print: (line: string) => voi
 }
 
 async function sendByNats(event: Event, to: string, print: (line: string) => void): Promise<void> {
-  const { connect, headers } = await import("@nats-io/transport-node");
-  const { jetstream } = await import("@nats-io/jetstream");
+  // CommonJS both: the bundle gives them no names of their own.
+  const { connect, headers } = (await import("@nats-io/transport-node")).default;
+  const { jetstream } = (await import("@nats-io/jetstream")).default;
   const { connectionOptions } = await import("../delivery/nats-address.ts");
   const { NATS_CREDS_FILE: credsFile, NATS_CA_FILE: caFile } = process.env;
   const options = await connectionOptions({ url: to, credsFile, caFile });

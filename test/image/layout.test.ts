@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freshDatabase, type TestDatabase } from "../support/databases.ts";
 import { serviceUrl } from "../support/environment.ts";
@@ -13,6 +13,8 @@ import { SpawnedService } from "../support/process.ts";
 import { killWithUs } from "../support/reaper.ts";
 import { freePort, until } from "../support/wait.ts";
 import { asForeign, contentOf, isRoot, layOut, makeWritable, startOf } from "./layout.ts";
+
+const root = resolve(import.meta.dirname, "../..");
 
 /** What runs in the image, without the image: its files, nobody's user, and nothing to write to but one folder. */
 describe("the content of the image", () => {
@@ -117,22 +119,23 @@ describe("the content of the image", () => {
   });
 });
 
+/** Bundled, nothing written: what came out of what. */
+async function analyse(entryPoints: string[], options: Pick<BuildOptions, "external" | "packages">) {
+  const { metafile } = await build({
+    ...options,
+    ...{ entryPoints, bundle: true, splitting: true, format: "esm", platform: "node" },
+    ...{ write: false, outdir: "out", logLevel: "silent" },
+    metafile: true,
+  });
+  return metafile;
+}
+
 describe("the bundle", () => {
   it("needs no package at run time but those of development, and one that is done without", async () => {
     const entryPoints = ["main", "cli", "index"].map((name) => `dist/${name}.js`);
-    const { metafile } = await build({
-      ...{
-        entryPoints,
-        bundle: true,
-        splitting: true,
-        format: "esm",
-        platform: "node",
-        packages: "external",
-      },
-      ...{ write: false, metafile: true, outdir: "out", logLevel: "silent" },
-    });
+    const { outputs } = await analyse(entryPoints, { packages: "external" });
 
-    const outside = Object.values(metafile.outputs)
+    const outside = Object.values(outputs)
       .flatMap(({ imports }) => imports)
       .filter(({ external, path }) => external && !isBuiltin(path));
 
@@ -143,4 +146,30 @@ describe("the bundle", () => {
       "ws", // of LangGraph's SDK, which takes Node's own WebSocket without it
     ]);
   });
+
+  it("takes a CommonJS package that is loaded when needed by its default: no other name is there", async () => {
+    const entryPoints = ["main", "cli", "index"].map((name) => `src/${name}.ts`);
+    const external = ["@electric-sql/*", "pg-native"];
+    const { inputs } = await analyse(entryPoints, { external });
+
+    const ours = Object.entries(inputs).filter(([file]) => file.startsWith("src/"));
+    const lazy = ours.flatMap(([file, { imports }]) =>
+      imports
+        .filter(({ kind, path }) => kind === "dynamic-import" && inputs[path]?.format === "cjs")
+        .map(({ original = "" }) => ({ file, original })),
+    );
+
+    // From source Node gives the names all the same, so no other test would see it.
+    expect(lazy.length).toBeGreaterThan(0);
+    expect(lazy.filter(({ file, original }) => !takesDefault(file, original))).toEqual([]);
+  });
 });
+
+/** In all places of the file: `(await import("x")).default`, or `{ default: y } = await import("x")`. */
+function takesDefault(file: string, name: string): boolean {
+  const load = `await import("${name}")`;
+  const rest = readFileSync(join(root, file), "utf8")
+    .replaceAll(`(${load}).default`, "")
+    .replace(/\{ default: \w+ \} = await import\("[^"]+"\)/g, "");
+  return !rest.includes(`import("${name}")`);
+}
