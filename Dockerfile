@@ -20,9 +20,13 @@ COPY src ./src
 RUN npm run build
 # A scanner cannot look into a bundle: this list is what it reads instead.
 RUN npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx > agent-executor.cdx.json
+# COPY keeps modes: files of a checkout under umask 077 would be root's alone, and the service is another user.
+RUN chmod -R go=rX package.json LICENSE dist scripts/prime-cache.ts
 
 # --- All of the image but the compile cache ---
 FROM ${RUNTIME_IMAGE} AS runtime
+# WORKDIR makes the folder for the user of the base, who could then put files of its own beside ours.
+USER 0:0
 WORKDIR /app
 # package.json says that these are ES modules; nothing is installed from it.
 COPY --from=build /app/package.json /app/LICENSE /app/agent-executor.cdx.json ./
@@ -33,7 +37,7 @@ COPY --from=build /app/dist ./dist
 FROM runtime AS primed
 USER 65532:65532
 ENV NODE_COMPILE_CACHE=/tmp/compile-cache
-COPY scripts/prime-cache.ts /tmp/prime-cache.ts
+COPY --from=build /app/scripts/prime-cache.ts /tmp/prime-cache.ts
 RUN ["/nodejs/bin/node", "/tmp/prime-cache.ts", "/app/dist/chunks"]
 
 # --- The image ---

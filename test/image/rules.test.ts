@@ -42,6 +42,9 @@ describe("the Dockerfile", () => {
     ["a file that is kept out", "COPY LICENSE", "COPY README.md", /keeps it out/],
     ["a folder that nothing makes", "/app/dist ", "/app/build ", /nothing there makes/],
     ["files that the service may write", "--chown=0:0", "--chown=65532:65532", /intruder/],
+    ["a folder that the service may write to", "USER 0:0\n", "", /WORKDIR must find root/],
+    ["a strict umask's files as they are", "LICENSE dist scripts", "dist scripts", /LICENSE: unreadable/],
+    ["a script past the build", "--from=build /app/scripts", "scripts", /prime-cache.ts: unreadable/],
     ["a secret in the layers", "NODE_ENV=production", "NODE_ENV=production OPENAI_API_KEY=x", /layers/],
     ["no licence label", "image.licenses", "image.x", /label licenses/],
   ])("would be refused with %s", (_what, from, to, problem) => {

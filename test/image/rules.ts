@@ -32,6 +32,8 @@ export function dockerfileProblems(dockerfile: Dockerfile, ignore: string): stri
     ...stages.flatMap((stage) => stage.instructions.flatMap((each) => instructionProblems(each))),
     ...stages.flatMap((stage) => copyProblems(stage, dockerfile, ignore)),
     ...imageProblems(instructions),
+    ...folderProblems(instructions),
+    ...modeProblems(stages),
     ...importsOf("scripts/build.ts")
       .filter((path) => !passes(ignore, path))
       .map((path) => `.dockerignore keeps ${path} out, and the build imports it`),
@@ -88,7 +90,9 @@ function copyProblems(stage: Stage, dockerfile: Dockerfile, ignore: string): str
       }
       const origin = dockerfile.stages.find(({ name }) => name === from);
       const file = source.split("/").at(-1) ?? "";
-      const brought = origin && copies(origin).some((copy) => copy.sources.includes(file));
+      const path = source.replace(/^\/app\//, "");
+      const isBrought = (it: string) => path === it || path.startsWith(`${it}/`);
+      const brought = origin && copies(origin).some((copy) => copy.sources.some(isBrought));
       const isMade = origin?.instructions.some(({ name, args }) => {
         const text = args.join(" ");
         if (file === "dist") return text === "npm run build";
@@ -99,6 +103,26 @@ function copyProblems(stage: Stage, dockerfile: Dockerfile, ignore: string): str
       return check(!!brought || !!isMade, `COPY --from=${from} ${source}: nothing there makes it`);
     }),
   );
+}
+
+/** WORKDIR makes its folder for the user it finds. */
+function folderProblems(instructions: readonly Instruction[]): string[] {
+  const folder = instructions.findIndex(({ name }) => name === "WORKDIR");
+  const user = instructions.slice(0, folder).findLast(({ name }) => name === "USER");
+  return check(user?.args[0] === "0:0", "WORKDIR must find root, or the folder is the service's to write to");
+}
+
+/** COPY keeps the modes it finds: what comes from the checkout must have been made readable before. */
+function modeProblems([build, ...others]: readonly Stage[]): string[] {
+  const runs = build?.instructions.map(({ args }) => args.join(" ")) ?? [];
+  const readable = runs.flatMap((run) => (/^chmod -R go=rX (.*)/.exec(run)?.[1] ?? "").split(" "));
+  const made = runs.flatMap((run) => / > (\S+)$/.exec(run)?.[1] ?? []);
+  const wellKept = new Set([...readable, ...made].map((path) => `/app/${path}`));
+  return others
+    .flatMap((stage) => copies(stage))
+    .filter(({ from }) => from === undefined || from === build?.name)
+    .flatMap(({ sources }) => sources.filter((source) => !wellKept.has(source)))
+    .map((source) => `COPY ${source}: unreadable to the service if umask 077 made the checkout`);
 }
 
 function imageProblems(instructions: readonly Instruction[]): string[] {
