@@ -16,6 +16,12 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// As the first process of a container nobody is ended by a signal that nobody takes.
+for (const [signal, code] of [["SIGINT", 130] as const, ["SIGTERM", 143] as const]) {
+  const onlyUs = () => process.listenerCount(signal) === 1; // `dev` takes them itself, and ends in its own time
+  if (process.pid === 1) process.on(signal, () => onlyUs() && process.exit(code));
+}
+
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   openDatabase: async () => {
     const { readConfig, readEnvironment } = await readConfiguration();
@@ -46,7 +52,12 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
     const { createLogger } = await import("./observability/logger.ts");
     const { startService } = await import("./service.ts");
     const service = await startService(config, createLogger("silent"));
-    await service.ready;
+    try {
+      await service.ready;
+    } catch (error) {
+      await service.close(); // its open port would keep the process for ever
+      throw error;
+    }
     return service;
   },
   serviceCommand: [...process.execArgv, fileURLToPath(new URL(beside, import.meta.url))],

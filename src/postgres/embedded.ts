@@ -12,6 +12,7 @@ export type EmbeddedOptions = { directory: string; schema: string; eventLog?: st
  * crash of the process but not of the machine. Start-up refuses it in production.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
+  await loadPglite(); // before a folder is made for nothing
   const schema = quotedSchema(options.schema);
   const directory = resolve(options.directory);
   await mkdir(directory, { recursive: true });
@@ -27,8 +28,18 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Database> 
   }
 }
 
+/** A package of development: the image is made without it. */
+async function loadPglite(): Promise<typeof import("@electric-sql/pglite")> {
+  try {
+    return await import("@electric-sql/pglite");
+  } catch (cause) {
+    const instead = "name a server by PG_HOST or DATABASE_URL, or to `run` a service by --url";
+    throw new Error(`no embedded Postgres is installed here: ${instead}`, { cause });
+  }
+}
+
 async function openPglite(data: string): Promise<PGlite> {
-  const { PGlite } = await import("@electric-sql/pglite");
+  const { PGlite } = await loadPglite();
   // As node-postgres has them, so that a query means the same on both.
   const parsers = {
     20: (value: string) => value,

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -90,19 +90,36 @@ describe("the content of the image", () => {
     },
   );
 
-  it("runs the command line too", async () => {
+  async function commandLine(...words: string[]): Promise<{ code: number | null; said: string }> {
     const { cwd, env } = startOf(place);
-    const child = spawn(process.execPath, ["dist/cli.js", "schema"], { cwd, env, ...asForeign });
+    const child = spawn(process.execPath, ["dist/cli.js", ...words], { cwd, env, ...asForeign });
     killWithUs(child);
-    let printed = "";
-    child.stdout.on("data", (text) => {
-      printed += text;
-    });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (said += text));
+    return { code: await new Promise((done) => child.once("close", done)), said };
+  }
 
-    const code = await new Promise((done) => child.once("close", done));
+  it("runs the command line too", async () => {
+    const { code, said } = await commandLine("schema");
 
     expect(code).toBe(0);
-    expect(JSON.parse(printed)).toHaveProperty("properties");
+    expect(JSON.parse(said)).toHaveProperty("properties");
+  });
+
+  it("reads YAML, which only the bundle could fail to", async () => {
+    const file = join(scratch, "greeter.yaml");
+    copyFileSync(join(root, "examples/agents/greeter.yaml"), file);
+
+    expect(await commandLine("validate", file)).toEqual({ code: 0, said: "the definition is valid\n" });
+  });
+
+  it("says that it has no embedded Postgres, and ends", async () => {
+    const file = join(scratch, "hello.json");
+    copyFileSync(join(root, "examples/hello.agent.json"), file);
+
+    const { code, said } = await commandLine("run", file, "--input", "Hi");
+
+    expect([code, said]).toEqual([1, expect.stringContaining("no embedded Postgres is installed here")]);
   });
 
   it("is small, and holds nothing of development: no tests, no packages, no embedded Postgres", () => {
