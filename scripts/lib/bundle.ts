@@ -1,7 +1,8 @@
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, resolve } from "node:path";
-import { build, type Plugin } from "esbuild";
+import { build, type Metafile, type Plugin } from "esbuild";
+import { licencesOf } from "./licences.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -15,7 +16,7 @@ export type BundleOptions = { folder: string; crashPoints?: boolean; plugins?: P
 export async function bundle({ folder, crashPoints = false, plugins = [] }: BundleOptions): Promise<void> {
   const dist = resolve(root, folder);
   await rm(dist, { recursive: true, force: true });
-  await build({
+  const service = await build({
     absWorkingDir: root,
     entryPoints: { main: "src/main.ts", cli: "src/cli.ts", index: "src/index.ts" },
     outdir: dist,
@@ -34,10 +35,12 @@ export async function bundle({ folder, crashPoints = false, plugins = [] }: Bund
     },
     legalComments: "linked",
     sourcemap: false,
+    metafile: true,
     logLevel: "warning",
   });
   await buildPage(resolve(dist, "console/page.html"));
-  await bundleSandbox(resolve(dist, "sandbox"));
+  const sandbox = await bundleSandbox(resolve(dist, "sandbox"));
+  await writeFile(resolve(dist, "licences.txt"), licencesOf([service.metafile, sandbox], root));
   // Beside the chunks: a migration is looked up next to the code that runs it.
   await cp(resolve(root, "src/postgres/migrations"), resolve(dist, "chunks/migrations"), { recursive: true });
 }
@@ -64,8 +67,8 @@ async function buildPage(file: string): Promise<void> {
 }
 
 /** A thread's entry is a file of its own, whole, with its WebAssembly: not a chunk, which anyone may import. */
-async function bundleSandbox(folder: string): Promise<void> {
-  await build({
+async function bundleSandbox(folder: string): Promise<Metafile> {
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: { worker: "src/sandbox/worker.ts" },
     outdir: folder,
@@ -74,8 +77,10 @@ async function bundleSandbox(folder: string): Promise<void> {
     platform: "node",
     target: "node20",
     legalComments: "linked",
+    metafile: true,
     logLevel: "warning",
   });
   const wasm = createRequire(import.meta.url).resolve("@jitl/quickjs-wasmfile-release-sync/wasm");
   await cp(wasm, resolve(folder, "quickjs.wasm"));
+  return metafile;
 }

@@ -122,6 +122,14 @@ describe("the content of the image", () => {
     expect([code, said]).toEqual([1, expect.stringContaining("no embedded Postgres is installed here")]);
   });
 
+  it("passes the licences of its packages on", () => {
+    const licences = readFileSync(join(place, "app/dist/licences.txt"), "utf8");
+
+    for (const name of ["fastify", "@langchain/core", "@jitl/quickjs-wasmfile-release-sync"]) {
+      expect(licences).toMatch(new RegExp(`^==== ${name} [\\d.]+ \\(MIT\\) ====\\n\\n\\S`, "m"));
+    }
+  });
+
   it("is small, and holds nothing of development: no tests, no packages, no embedded Postgres", () => {
     const files = contentOf(place).map((line) => line.split(" ")[0] ?? "");
     const bytes = contentOf(place).reduce((sum, line) => sum + Number(line.split(" ")[1]), 0);
