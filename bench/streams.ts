@@ -9,7 +9,7 @@ import { type SpawnedService, spawnService } from "../test/support/process.ts";
 import { cpuMs, memoryMiB } from "./cpu.ts";
 import { median } from "./statistics.ts";
 
-/** What one process spends on a run of 1,250 tokens while another one serves its readers. */
+/** What one process spends on a run of 2,500 tokens while another one serves its readers. */
 export type StreamRound = {
   round: number;
   tokensPerSecond: number;
@@ -32,7 +32,7 @@ export function streamsText(rounds: readonly StreamRound[]): string {
   return `\nStreams, ${tokens} tokens/s: ${alone} ms CPU a run read by nobody, ${read} ms by 50 of whom 10 are stuck (x ${ratio?.toFixed(2)}); ${stuck} MiB a stuck reader`;
 }
 
-const TOKENS = 1250;
+const TOKENS = 2500;
 const READERS = 40;
 const STUCK = 10;
 /** Enough for what they take to stand out from what the collector happens to leave. */
