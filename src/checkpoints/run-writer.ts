@@ -73,7 +73,7 @@ export class RunWriter {
       this.#held.unshift(...taken.checkpoints);
       throw error;
     });
-    held(rows);
+    leased(rows);
     taken.wereWritten();
     return rows;
   }
@@ -85,10 +85,10 @@ export class RunWriter {
     spent: object | undefined,
   ): Promise<Row[]> {
     if (spent === undefined || this.newest === undefined)
-      return held(await this.#db.query<Row>(name, `with ${FENCE}${rest}`, all));
+      return leased(await this.#db.query<Row>(name, `with ${FENCE}${rest}`, all));
     const noted = [this.newest.threadId, this.newest.id, JSON.stringify({ spent })];
     const text = `with ${FENCE}, ${noting("fence", all.length)}${rest}`;
-    return held(await this.#db.query<Row>(`${name}-noting`, text, [...all, ...noted]));
+    return leased(await this.#db.query<Row>(`${name}-noting`, text, [...all, ...noted]));
   }
 
   /** Whoever is going to read them, or to end the attempt without a write, asks for it. */
@@ -133,7 +133,8 @@ export type Taken = {
 
 const ALONE: Fenced = { name: "saver-put", rest: " select 1 from fence" };
 
-function held<Row>(rows: Row[]): Row[] {
+/** The fence gave no row: the lease is somebody else's. */
+function leased<Row>(rows: Row[]): Row[] {
   if (rows.length === 0) throw new AgentError("lease_lost", "another process has taken this run over");
   return rows;
 }
