@@ -7,6 +7,7 @@ const INSTEAD = "[redacted]";
 const KEPT = new Set(["job_id", "run_id", "interrupt_id"]);
 
 const hidden = new Set<string>();
+let forms: readonly string[] = [];
 let inText: RegExp | undefined;
 let inLines: RegExp | undefined;
 
@@ -16,16 +17,14 @@ export function hideValue(secret: string | undefined): void {
   if (value.length < SHORTEST || hidden.has(value)) return;
   hidden.add(value);
   if (hidden.size > MOST) for (const oldest of [...hidden].slice(0, 1)) hidden.delete(oldest);
-  const forms = [...hidden].flatMap((each) => [
+  const all = [...hidden].flatMap((each) => [
     each,
     JSON.stringify(each).slice(1, -1),
     encodeURIComponent(each),
   ]);
   // The longest first: one secret may be the start of another.
-  const alternatives = [...new Set(forms)]
-    .sort((a, b) => b.length - a.length)
-    .map(escaped)
-    .join("|");
+  forms = [...new Set(all)].sort((a, b) => b.length - a.length);
+  const alternatives = forms.map(escaped).join("|");
   inText = new RegExp(alternatives, "g");
   inLines = new RegExp(`(?:${alternatives})(?!":)`, "g"); // a key of a log line is ours
 }
@@ -33,6 +32,51 @@ export function hideValue(secret: string | undefined): void {
 /** For texts of any kind. */
 export function redact(text: string): string {
   return inText === undefined ? text : text.replace(inText, INSTEAD);
+}
+
+/** For a text that comes in pieces, as tokens do: a hidden value may lie across some of them. */
+export class PieceRedactor {
+  #kept = "";
+
+  /** What may be shown by now: all but an end that may be the beginning of a hidden value. */
+  take(piece: string): string {
+    if (forms.length === 0) return piece;
+    const text = this.#kept + piece;
+    const end = beginningAtTheEnd(text);
+    this.#kept = text.slice(end);
+    return redact(text.slice(0, end));
+  }
+
+  get isEmpty(): boolean {
+    return this.#kept === "";
+  }
+
+  /** No piece follows: what was kept was no hidden value. */
+  rest(): string {
+    const rest = redact(this.#kept);
+    this.#kept = "";
+    return rest;
+  }
+}
+
+/** Where the last letters begin that some hidden value begins with; the length where none does. */
+function beginningAtTheEnd(text: string): number {
+  let first = text.length;
+  for (const form of forms) {
+    const from = Math.max(0, text.length - form.length + 1);
+    for (let at = text.indexOf(form.charAt(0), from); at >= 0 && at < first; ) {
+      if (form.startsWith(text.slice(at)) && !isWithinHidden(text, at)) first = at;
+      else at = text.indexOf(form.charAt(0), at + 1);
+    }
+  }
+  return first;
+}
+
+/** Behind the first letter of a whole one: cut there, it would be none. */
+function isWithinHidden(text: string, at: number): boolean {
+  for (const { index, 0: found } of text.matchAll(inText ?? /$^/g))
+    if (index < at && at < index + found.length) return true;
+  return false;
 }
 
 /** For one line of JSON: it stays one. */

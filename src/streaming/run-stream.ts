@@ -1,3 +1,4 @@
+import { PieceRedactor } from "../observability/redaction.ts";
 import type { FrameLog } from "./frame-log.ts";
 import { type FrameType, makeFrame } from "./frames.ts";
 
@@ -5,6 +6,7 @@ type Metadata = Record<string, unknown> | undefined;
 type Message = {
   node: string | undefined;
   within: string[] | undefined;
+  said: PieceRedactor;
   parts: string[];
   length: number;
   toldLength: number;
@@ -42,18 +44,26 @@ export class RunStream {
       ...[, , id, , , , metadata]: [unknown, unknown, string, unknown, unknown, unknown, Metadata]
     ): void => {
       const [node, within] = [nodeOf(metadata), withinOf(metadata)];
-      this.#messages.set(id, { node, within, parts: [], length: 0, toldLength: 0, toldAt: 0 });
+      const said = new PieceRedactor();
+      this.#messages.set(id, { node, within, said, parts: [], length: 0, toldLength: 0, toldAt: 0 });
     },
     handleLLMNewToken: (token: unknown, _place: unknown, id: string): void => {
-      if (typeof token === "string" && token !== "") this.#token(id, token);
+      const message = this.#messages.get(id);
+      if (message && typeof token === "string") this.#token(id, message, message.said.take(token));
     },
     handleLLMEnd: (result: ModelResult, id: string): void => {
       const text = result.generations[0]?.[0]?.text ?? "";
       // Not every model streams: then its answer comes in one piece.
-      if (this.#messages.get(id)?.length === 0 && text !== "") this.#token(id, text);
+      const message = this.#messages.get(id);
+      const isWhole = message?.length === 0 && message.said.isEmpty;
+      if (message) this.#token(id, message, (isWhole ? message.said.take(text) : "") + message.said.rest());
       this.#messages.delete(id);
     },
-    handleLLMError: (_error: unknown, id: string): void => void this.#messages.delete(id),
+    handleLLMError: (_error: unknown, id: string): void => {
+      const message = this.#messages.get(id);
+      if (message) this.#token(id, message, message.said.rest());
+      this.#messages.delete(id);
+    },
     handleToolStart: (
       ...[tool, input, id, , , , name, callId]: [
         { name?: string; id?: string[] },
@@ -104,9 +114,8 @@ export class RunStream {
     handleChainError: (_error: unknown, id: string): void => void this.#nodes.delete(id),
   };
 
-  #token(id: string, token: string): void {
-    const message = this.#messages.get(id);
-    if (message === undefined) return;
+  #token(id: string, message: Message, token: string): void {
+    if (token === "") return;
     message.parts.push(token);
     message.length += token.length;
     const now = performance.now();

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { hideValue, redact, redactJson, redactLine } from "../../src/observability/redaction.ts";
+import {
+  hideValue,
+  PieceRedactor,
+  redact,
+  redactJson,
+  redactLine,
+} from "../../src/observability/redaction.ts";
 
 describe("a hidden value", () => {
   it("is shown in no text, however often and in whichever form it stands there", () => {
@@ -49,5 +55,46 @@ describe("a hidden value", () => {
     hideValue(undefined);
 
     expect(redact("db-01 and the rest")).toBe("db-01 and the rest");
+  });
+});
+
+describe("a hidden value that comes in pieces", () => {
+  const shown = (pieces: readonly string[]) => {
+    const redactor = new PieceRedactor();
+    return [...pieces.map((piece) => redactor.take(piece)), redactor.rest()];
+  };
+  const secret = "s3cr3t-of-pieces";
+  hideValue(secret);
+
+  it("is shown in none of them, wherever it is cut", () => {
+    for (let cut = 1; cut < secret.length; cut++) {
+      const pieces = ["it is ", secret.slice(0, cut), secret.slice(cut), " you know"];
+      expect(shown(pieces).join("")).toBe("it is [redacted] you know");
+      expect(shown(pieces)).toEqual(["it is ", "", "[redacted]", " you know", ""]);
+    }
+    expect(shown([...`it is ${secret}!`]).join("")).toBe("it is [redacted]!");
+  });
+
+  it("keeps nothing back for longer than it may be one, and loses nothing of what is none", () => {
+    expect(shown(["so s3", "ven", " s3cr3t-of-", "nothing"])).toEqual([
+      "so ",
+      "s3ven",
+      " ",
+      "s3cr3t-of-nothing",
+      "",
+    ]);
+    expect(shown(["ends like s3cr3t-of-piece"])).toEqual(["ends like ", "s3cr3t-of-piece"]);
+  });
+
+  it("is hidden whole, also when another is its start", () => {
+    hideValue("s3cr3t");
+
+    expect(shown(["s3cr3t", "-of-pie", "ces, s3cr3t", "."])).toEqual([
+      "",
+      "",
+      "[redacted], ",
+      "[redacted].",
+      "",
+    ]);
   });
 });

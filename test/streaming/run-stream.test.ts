@@ -1,6 +1,7 @@
 import { FakeListChatModel } from "@langchain/core/utils/testing";
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import { describe, expect, it } from "vitest";
+import { hideValue } from "../../src/observability/redaction.ts";
 import type { JobTail } from "../../src/streaming/frame-log.ts";
 import { LocalLog } from "../../src/streaming/local-log.ts";
 import { RunStream } from "../../src/streaming/run-stream.ts";
@@ -46,6 +47,21 @@ async function everything(tail: JobTail) {
 }
 
 describe("the frames of an attempt", () => {
+  it("show no secret that a model says in several tokens, in no frame and no text so far", async () => {
+    hideValue("hunter2-hunter2");
+    const model = new FakeListChatModel({ responses: ["it is hunter2-hunter2, and hunter2"], sleep: 1 });
+    const log = new LocalLog(LIMITS);
+    const stream = new RunStream(log, { jobId: "j", runId: "r", attempt: 1 });
+
+    // One character a token.
+    for await (const _ of await model.stream("hi", { callbacks: [stream.callbacks as never] }));
+
+    const frames = (await everything(log.open("j"))).map(({ text }) => JSON.parse(text).data);
+    expect(frames.map(({ token }) => token).join("")).toBe("it is [redacted], and hunter2");
+    for (const { token, cumulative_text = "" } of frames)
+      expect(`${token} ${cumulative_text}`).not.toContain("hunter2-");
+  });
+
   it("tell two nodes that talk at the same time apart", async () => {
     const frames = await framesOf(1);
 
