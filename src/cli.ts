@@ -22,6 +22,9 @@ for (const [signal, code] of [["SIGINT", 130] as const, ["SIGTERM", 143] as cons
   if (process.pid === 1) process.on(signal, () => onlyUs() && process.exit(code));
 }
 
+// Rests between tries keep no process alive: in one of them it would end, without a word.
+const alive = setInterval(() => undefined, 60_000);
+
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   openDatabase: async () => {
     const { readConfig, readEnvironment } = await readConfiguration();
@@ -67,3 +70,4 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   isTerminal: process.stdout.isTTY === true,
   env: process.env,
 });
+clearInterval(alive);

@@ -261,6 +261,27 @@ describe("the doctor", () => {
     expect((await doctor(healthy, "--yaml")).code).toBe(2);
   });
 
+  it.each([
+    [["doctor"], /^problem {2}vault .+ECONNREFUSED/m],
+    [["outbox", "list"], /ECONNREFUSED/],
+  ])(
+    "has its say as a process too where nothing but a Vault that is away is waited for: %j",
+    async (args, words) => {
+      const { PATH } = process.env;
+      const env = {
+        PATH,
+        PG_HOST: "127.0.0.1",
+        VAULT_ADDR: `http://127.0.0.1:${dead}`,
+        VAULT_JWT_PATH: jwtFile,
+      };
+
+      const ended = await runCommand(process.execPath, ["--import", "tsx", "src/cli.ts", ...args], { env });
+
+      expect(ended.code).toBe(1);
+      expect(ended.stdout + ended.stderr).toMatch(words);
+    },
+  );
+
   it("says as a process too what is wrong with the configuration", async () => {
     const { PATH } = process.env;
     const env = { PATH, NODE_ENV: "production", PORT: "eighty" };
