@@ -1,6 +1,7 @@
 import type { Database } from "../postgres/database.ts";
 import { noMore, OUTPUT, readArguments, unknownWord, wantsJson } from "./arguments.ts";
 import { CommandFailed } from "./exit.ts";
+import { onDatabase } from "./on-database.ts";
 import { painter, tame } from "./paint.ts";
 import type { CliTools } from "./tools.ts";
 import { UsageError } from "./usage-error.ts";
@@ -11,22 +12,6 @@ export async function db([what, ...args]: readonly string[], tools: CliTools): P
   if (what === "doctor") return await onDatabase(tools, (open) => examineDatabase(open, args, tools));
   if (what === "prune") return await onDatabase(tools, (open) => prune(open, args, tools));
   throw unknownWord("db", what, ["migrate", "doctor", "prune"]);
-}
-
-async function onDatabase(tools: CliTools, work: (db: Database) => Promise<void>): Promise<void> {
-  const { isDatabaseUnavailable } = await import("../postgres/failures.ts");
-  const open = await tools.openDatabase();
-  try {
-    await work(open);
-  } catch (error) {
-    if (!isDatabaseUnavailable(error)) throw error;
-    const text = error instanceof Error ? error.message : String(error);
-    throw new CommandFailed(`the database does not answer (${text}): agent-executor doctor says more`, 3, {
-      cause: error,
-    });
-  } finally {
-    await open.close();
-  }
 }
 
 async function migrateDatabase(open: Database, args: readonly string[], tools: CliTools): Promise<void> {

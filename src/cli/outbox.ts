@@ -1,4 +1,5 @@
 import { unknownWord } from "./arguments.ts";
+import { onDatabase } from "./on-database.ts";
 import type { CliTools } from "./tools.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -12,26 +13,17 @@ export async function outbox([what, which]: readonly string[], tools: CliTools):
   throw unknownWord("outbox", what, ["list", "redrive"]);
 }
 
-async function listOutbox({ openDatabase, print }: CliTools): Promise<void> {
+async function listOutbox(tools: CliTools): Promise<void> {
   const { listUndelivered } = await import("../delivery/outbox.ts");
-  const db = await openDatabase();
-  try {
-    for (const row of await listUndelivered(db, LIST_LIMIT)) print(JSON.stringify(row));
-  } finally {
-    await db.close();
-  }
+  const rows = await onDatabase(tools, (db) => listUndelivered(db, LIST_LIMIT));
+  for (const row of rows) tools.print(JSON.stringify(row));
 }
 
-async function redriveOutbox(which: string | undefined, { openDatabase, print }: CliTools): Promise<void> {
+async function redriveOutbox(which: string | undefined, tools: CliTools): Promise<void> {
   if (which === undefined || (which !== "--all" && !UUID.test(which))) {
     throw new UsageError("outbox redrive takes the id of an event, or --all");
   }
   const { redriveParked } = await import("../delivery/outbox.ts");
-  const db = await openDatabase();
-  try {
-    const count = await redriveParked(db, which === "--all" ? undefined : which);
-    print(`${count} ${count === 1 ? "event" : "events"} will be sent again`);
-  } finally {
-    await db.close();
-  }
+  const count = await onDatabase(tools, (db) => redriveParked(db, which === "--all" ? undefined : which));
+  tools.print(`${count} ${count === 1 ? "event" : "events"} will be sent again`);
 }

@@ -1,6 +1,7 @@
 import type { Trace } from "../runs/trace.ts";
 import { apiOf, jobPath } from "./api.ts";
 import { noMore, OUTPUT, REMOTE, readArguments, required, wantsJson } from "./arguments.ts";
+import { onDatabase } from "./on-database.ts";
 import { painter } from "./paint.ts";
 import type { CliTools } from "./tools.ts";
 
@@ -18,12 +19,7 @@ export async function trace(args: readonly string[], tools: CliTools): Promise<v
   for (const line of treeLines(found, painter(tools))) tools.print(line);
 }
 
-async function fromDatabase(jobId: string, { openDatabase }: CliTools): Promise<Trace> {
+async function fromDatabase(jobId: string, tools: CliTools): Promise<Trace> {
   const { readTrace } = await import("../runs/trace.ts");
-  const db = await openDatabase();
-  try {
-    return await readTrace(db, jobId);
-  } finally {
-    await db.close();
-  }
+  return await onDatabase(tools, (db) => readTrace(db, jobId));
 }

@@ -248,10 +248,22 @@ describe("agent-executor with a service", () => {
     expect([unmade.code, unmade.stderr]).toEqual([1, expect.stringContaining("db migrate")]);
     expect(lastJson(made.stdout).applied.length).toBeGreaterThan(5);
     expect(lastJson(again.stdout)).toEqual({ applied: [] });
-    expect((await cli(["db", "doctor"], { env: { DATABASE_URL: "postgres://u@127.0.0.1:9/x" } })).code).toBe(
-      3,
-    );
   });
+
+  it.each([["db doctor"], ["db prune"], ["outbox list"], ["outbox redrive --all"], ["trace x --database"]])(
+    "says of `%s` what to do where there are no tables, or no database",
+    async (line) => {
+      const empty = await emptyDatabase();
+      const without = await cli(line.split(" "), { env: { DATABASE_URL: empty.url } });
+      await empty[Symbol.asyncDispose]();
+      const away = await cli(line.split(" "), { env: { DATABASE_URL: "postgres://u@127.0.0.1:9/x" } });
+
+      expect([without.code, without.stdout]).toEqual([1, ""]);
+      expect(without.stderr).toContain("agent-executor db migrate");
+      expect([away.code, away.stdout]).toEqual([3, ""]);
+      expect(away.stderr).toMatch(/^the database does not answer \(.+\): agent-executor doctor says more$/m);
+    },
+  );
 });
 
 describe("following a stream", () => {
