@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isJsonObject } from "../events/json-text.ts";
 import { readInput, required } from "./arguments.ts";
+import { CommandFailed } from "./exit.ts";
 import type { CliTools } from "./tools.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -26,12 +27,25 @@ async function sendEvent(given: string, to: string, print: (line: string) => voi
 type Event = Record<string, unknown> & { id: unknown; type: string };
 
 function complete(given: string): Event {
-  const event: unknown = JSON.parse(given);
+  const event = parsed(given);
   const type = isJsonObject(event) ? event["type"] : undefined;
   if (!isJsonObject(event) || typeof type !== "string") {
     throw new UsageError("the file must hold a CloudEvent as JSON: {type, data: {job_id, …}}");
   }
   return { specversion: "1.0", id: randomUUID(), source: "agent-executor-cli", ...event, type };
+}
+
+function parsed(given: string): unknown {
+  try {
+    return JSON.parse(given);
+  } catch {
+    return undefined;
+  }
+}
+
+function doesNotAnswer(cause: unknown): CommandFailed {
+  const why = cause instanceof Error ? ("code" in cause && cause.code) || cause.message : cause;
+  return new CommandFailed(`nobody answers there (${why}): start it, or correct the URL`, 3, { cause });
 }
 
 async function sendByHttp(event: Event, to: string, print: (line: string) => void): Promise<void> {
@@ -40,7 +54,7 @@ async function sendByHttp(event: Event, to: string, print: (line: string) => voi
     const asked = http.request(to, { method: "POST", headers: { "content-type": STRUCTURED } }, resolve);
     Readable.from([JSON.stringify(event)])
       .pipe(asked)
-      .once("error", reject);
+      .once("error", (error: unknown) => reject(doesNotAnswer(error)));
   });
   const { statusCode: status = 0, headers } = response;
   const body = await text(response);
@@ -54,12 +68,14 @@ async function sendByHttp(event: Event, to: string, print: (line: string) => voi
 
 async function sendByNats(event: Event, to: string, print: (line: string) => void): Promise<void> {
   // CommonJS both: the bundle gives them no names of their own.
-  const { connect, headers } = (await import("@nats-io/transport-node")).default;
+  const { connect, errors, headers } = (await import("@nats-io/transport-node")).default;
   const { jetstream } = (await import("@nats-io/jetstream")).default;
   const { connectionOptions } = await import("../delivery/nats-address.ts");
   const { NATS_CREDS_FILE: credsFile, NATS_CA_FILE: caFile } = process.env;
   const options = await connectionOptions({ url: to, credsFile, caFile });
-  const nc = await connect({ ...options, timeout: NATS_MS, reconnect: false });
+  const nc = await connect({ ...options, timeout: NATS_MS, reconnect: false }).catch((error: unknown) => {
+    throw error instanceof errors.AuthorizationError ? error : doesNotAnswer(error);
+  });
   try {
     const own = headers();
     own.set("content-type", STRUCTURED);
