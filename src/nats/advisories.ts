@@ -5,10 +5,10 @@ import { pause } from "../lifetime/pause.ts";
 import { natsMetrics } from "../observability/metrics.ts";
 import { isEventKnown } from "../runs/repository.ts";
 import type { ConsumerOptions } from "./consumer.ts";
-import { knownOf, openLetter } from "./delivery.ts";
+import { knownOf, type Opened, openLetter } from "./delivery.ts";
 import type { Open } from "./line.ts";
 import type { Letter } from "./message.ts";
-import { bury } from "./refusals.ts";
+import { bury, type Known } from "./refusals.ts";
 import { advisoryConsumerOf, deadStreamOf } from "./settings.ts";
 
 const PULL_MS = 5000;
@@ -74,14 +74,20 @@ export class AdvisoryReader {
     const isEvent = opened.kind === "event";
     // A stored event has a run, and that has its own end.
     if (!(isEvent && (await isEventKnown(this.#options.db, opened.event)))) {
-      const known = isEvent ? { ...knownOf(opened.event), jobId: opened.jobId } : undefined;
-      const ofRun = isEvent && opened.command.kind !== "execute" ? undefined : (known ?? {});
-      await bury(open, this.#options, letter, gaveUp(), ofRun);
+      await bury(open, this.#options, letter, gaveUp(), ofRun(opened));
     }
     await open.jsm.streams.deleteMessage(letter.stream, seq, false);
     natsMetrics.ended("exhausted");
     this.#options.log.error({ seq }, "a message was delivered as often as it may be, and is given up");
   }
+}
+
+/** What the `failed` event of a run that never was can say; undefined where none was asked for. */
+function ofRun(opened: Opened): Known | undefined {
+  if (opened.kind === "unreadable") return opened.known;
+  if (opened.kind === "nothing") return {};
+  const { event, jobId, command } = opened;
+  return command.kind === "execute" ? { ...knownOf(event), jobId } : undefined;
 }
 
 function gaveUp(): AgentError {

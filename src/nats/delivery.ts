@@ -23,7 +23,7 @@ export type DeliveryOptions = ReadOptions & { door: Door; ack: NatsSettings["ack
 export type Opened =
   | { kind: "event"; event: IncomingEvent; jobId: string; command: Parameters<typeof dispatch>[1]["command"] }
   | { kind: "nothing" }
-  | { kind: "unreadable"; error: AgentError; known: Known };
+  | { kind: "unreadable"; error: AgentError; known: Known | undefined };
 
 export function openLetter(letter: Letter, options: ReadOptions): Opened {
   let event: IncomingEvent | undefined;
@@ -35,7 +35,9 @@ export function openLetter(letter: Letter, options: ReadOptions): Opened {
     return { kind: "event", event, jobId: command.jobId, command };
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
-    return { kind: "unreadable", error, known: knownOf(event) };
+    // A decision or a cancel that nobody can read is no end of the job either.
+    const isAboutRun = ["resume", "cancel"].some((verb) => event?.type === `${options.typePrefix}.${verb}`);
+    return { kind: "unreadable", error, known: isAboutRun ? undefined : knownOf(event) };
   }
 }
 

@@ -128,6 +128,26 @@ describe("a message that can never become a run", () => {
     await until(() => isAllAcknowledged(nats), { what: "the message to be gone" });
   });
 
+  it.each([
+    ["resume", { decisions: [{ interrupt_id: "none", decision: "approve" }] }],
+    ["cancel", { run_id: "none" }],
+  ])("says nothing about the job when it is only a %s that nobody can read", async (verb, rest) => {
+    const event = executeEvent();
+    const jobId = String(event.data["job_id"]);
+    await nats.send("agent.execute.fine", structured(event));
+    await resultFor(nats, event.id);
+    const before = (await dead()).length;
+
+    const type = `dev.my-platform.agent.${verb}`;
+    await nats.send(`agent.${verb}.it`, structured({ ...resumeEvent(jobId, rest), type }));
+
+    const letters = await until(async () => (await dead()).length > before && (await dead()), {
+      what: "the letter",
+    });
+    expect(letters.at(-1)?.headers["Agent-Error-Code"]).toBe("invalid_event");
+    expect(await failedOf(jobId)).toEqual([]);
+  });
+
   it("is counted", async () => {
     const { text } = await get(`${service.url}/metrics`);
 
