@@ -1,10 +1,6 @@
 import type { FastifyInstance } from "fastify";
-import { readEgressAllow } from "./agents/egress-allow.ts";
-import { readGraphList } from "./agents/graph-list.ts";
-import { readMcpServers } from "./agents/mcp-servers.ts";
 import type { Config } from "./config.ts";
 import { AgentError } from "./errors/agent-error.ts";
-import { readOverrides } from "./events/outgoing.ts";
 import { buildServer } from "./http/server.ts";
 import { Lifetime } from "./lifetime/lifetime.ts";
 import { pause } from "./lifetime/pause.ts";
@@ -15,8 +11,9 @@ import { identifyBy, linksOf } from "./service/identity.ts";
 import { readiness, scrape } from "./service/probes.ts";
 import { type Connected, connectUntilDone, type ServiceState, type Settings } from "./service/runs.ts";
 import { openSecrets } from "./service/secrets.ts";
+import { readSettings } from "./service/settings.ts";
 import { openStreams } from "./service/streams.ts";
-import { openTracing, pricesOf } from "./service/tracing.ts";
+import { openTracing } from "./service/tracing.ts";
 
 export type Service = {
   /** Where it listens. */
@@ -39,12 +36,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   // What a room of its own reads is read now: a start that cannot go well fails at once.
   const lifetime = new Lifetime();
   const settings: Omit<Settings, "streams"> = {
-    overrides: readOverrides(config.events.ceOverrides),
-    egressAllow: readEgressAllow(config.tools.egressAllow),
-    mcpServers: await readMcpServers(config.tools.mcpServers),
-    graphModules: readGraphList(config.agents.graphModules),
+    ...(await readSettings(config)),
     sinkCa: config.sink && (await sinkTrust(config.sink)),
-    prices: await pricesOf(config),
   };
   // Opened first and so closed last: what the others say while they close is exported too.
   lifetime.own(await openTracing(config, log), (tracing) => tracing.close());

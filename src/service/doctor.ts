@@ -6,7 +6,7 @@ import { readJwtFile, vaultTrust, whatToRead } from "./secrets.ts";
 /** One check for each dependency that is configured; nothing is opened before it is looked at. */
 export function checksOf(config: Config): Check[] {
   return [
-    { name: "configuration", look: async () => `${config.profile} profile`, fix: "" },
+    configurationCheck(config),
     postgresCheck(config),
     ...sinkChecks(config),
     ...oidcChecks(config),
@@ -15,6 +15,15 @@ export function checksOf(config: Config): Check[] {
     ...natsChecks(config),
     ...modelChecks(config),
   ];
+}
+
+function configurationCheck(config: Config): Check {
+  const look = async () => {
+    const { readSettings } = await import("./settings.ts");
+    await readSettings(config); // a start would stop there too
+    return `${config.profile} profile`;
+  };
+  return { name: "configuration", look, fix: "see docs/configuration.md" };
 }
 
 /** All there is to say when the environment cannot be read. */

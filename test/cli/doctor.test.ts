@@ -107,6 +107,18 @@ describe("the doctor", () => {
     expect(lines.map((line) => line.split(/ +/)[1])).toEqual(["configuration", "postgres"]);
   });
 
+  it.each([
+    ["K_CE_OVERRIDES", "{no", /K_CE_OVERRIDES is not JSON/],
+    ["MCP_SERVERS", "/no/such.json", /MCP_SERVERS: \/no\/such\.json is no readable JSON file/],
+    ["GRAPH_MODULES", "/no/such.json", /GRAPH_MODULES is not usable/],
+    ["MODEL_PRICES", "/no/such.json", /MODEL_PRICES: \/no\/such\.json cannot be read/],
+  ])("finds what would stop the start beside the variables themselves: %s", async (name, value, words) => {
+    const line = await lineOf("configuration", { [name]: value });
+
+    expect(line).toMatch(/^problem .+Fix: see docs\/configuration\.md$/);
+    expect(line).toMatch(words);
+  });
+
   it("finds everything that is away, at once, each with its fix, and ends with 1", async () => {
     const nobody = `http://127.0.0.1:${dead}`;
     const startedAt = performance.now();
