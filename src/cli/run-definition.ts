@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Api, apiOf, jobPath, refusalOf } from "./api.ts";
 import { noMore, OUTPUT, REMOTE, readArguments, readInput, required, wantsJson } from "./arguments.ts";
+import { CommandFailed } from "./exit.ts";
 import { tail } from "./jobs.ts";
 import { painter } from "./paint.ts";
 import type { CliTools } from "./tools.ts";
@@ -26,9 +27,17 @@ export async function runDefinition(args: readonly string[], tools: CliTools): P
   const service = await onOwnDatabase(tools);
   try {
     await play(new Api(service.url), { jobId, definition, input }, asJson, tools);
+  } catch (error) {
+    throw error instanceof CommandFailed && error.exitCode === 4 ? waitsForNobody(error) : error;
   } finally {
     await service.close();
   }
+}
+
+/** Its database goes with this process, so no `approve` would find it. */
+function waitsForNobody(cause: CommandFailed): CommandFailed {
+  const what = "the run waits for a person, and is deleted with its database: run it at a service, by --url";
+  return new CommandFailed(what, 4, { cause });
 }
 
 type Wanted = { jobId: string; definition: unknown; input: unknown };

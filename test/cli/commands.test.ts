@@ -99,6 +99,18 @@ describe("agent-executor run", () => {
     expect(stdout.trim().split("\n").length).toBeGreaterThan(1);
   });
 
+  it("does not send people to a question that is deleted with its database", async () => {
+    const definition = JSON.stringify(
+      callingAgent("http://127.0.0.1:9", [[{ name: "pay", args: { amount: 5 } }]]),
+    );
+
+    const { code, stderr } = await cli(["run", "-", "--input", "x", "--plain"], { input: definition });
+
+    expect(code).toBe(4);
+    expect(stderr).toContain("run it at a service, by --url");
+    expect(stderr).not.toContain("agent-executor approve");
+  });
+
   it("ends with 1 for a run that failed, with its code", async () => {
     const definition = JSON.stringify(scripted({ error: { status: 400, message: "no" } }));
 
