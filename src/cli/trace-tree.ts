@@ -43,7 +43,7 @@ function runNode(run: TracedRun, paint: Paint): Node {
         .map(({ at, who }) => ({
           text: `${since(at)} ${paint("yellow", "cancel asked for")} by ${tame(who)}`,
         })),
-      ...run.decisions.map((each) => decisionNode(each, since, paint)),
+      ...run.decisions.map((each) => decisionNode(each, run.status === "waiting", since, paint)),
       ...run.deliveries.map((each) => deliveryNode(each, since, paint)),
     ],
   };
@@ -86,8 +86,14 @@ function attemptNode(
   };
 }
 
-function decisionNode(each: TracedRun["decisions"][number], since: Since, paint: Paint): Node {
+function decisionNode(
+  each: TracedRun["decisions"][number],
+  isOpen: boolean,
+  since: Since,
+  paint: Paint,
+): Node {
   const about = `${tame(each.message)}${each.tool === null ? "" : `  ${paint("cyan", tame(each.tool))}`}`;
+  if (each.decision === null && !isOpen) return { text: `${paint("dim", "never answered")}  ${about}` };
   if (each.decision === null) {
     const until = each.expires_at === null ? "" : `, until ${each.expires_at}`;
     return { text: `${paint("yellow", `open question${until}`)}  ${about}  ${each.interrupt_id}` };
@@ -114,7 +120,9 @@ function deliveryNode(each: TracedRun["deliveries"][number], since: Since, paint
 }
 
 function after(start: string, moment: string | null): string {
-  return moment === null ? "" : `+${((Date.parse(moment) - Date.parse(start)) / 1000).toFixed(3)} s`;
+  if (moment === null) return "";
+  const seconds = (Date.parse(moment) - Date.parse(start)) / 1000;
+  return `${seconds < 0 ? "" : "+"}${seconds.toFixed(3)} s`;
 }
 
 function duration(from: string | null, to: string): string {

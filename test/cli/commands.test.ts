@@ -189,6 +189,18 @@ describe("agent-executor with a service", () => {
     expect(again.stderr).toContain("the job is completed and asks nothing");
   });
 
+  it("calls no question open of a run that has ended, and no time before it positive", async () => {
+    const { job } = await asking();
+    await cli(["jobs", "cancel", job], { env });
+    await until(async () => (await jobAt(service.url, job)).status === "cancelled", { what: "the end" });
+
+    const { stdout } = await cli(["trace", job, "--plain"], { env });
+
+    expect(stdout).toMatch(/never answered {2}.+pay/);
+    expect(stdout).not.toContain("open question");
+    expect(stdout).not.toContain("+-");
+  });
+
   it("lists, cancels and tries again", async () => {
     const event = executeEvent({ agent_definition: scripted({ content: "late", delay_ms: 30_000 }) });
     const job = String(event.data["job_id"]);
