@@ -16,7 +16,9 @@ export async function readiness(config: Config, state: ServiceState): Promise<Re
   const db = state.stopping ? undefined : state.connected?.db;
   const postgres = db !== undefined && (await answers(db));
   const vault = config.vault === undefined || state.secrets?.isUsable === true;
-  const usesRedis = state.streams?.usesRedis ?? config.redis !== undefined;
+  // Production has one, though its address may still have to come from Vault.
+  const willUseRedis = config.redis !== undefined || config.profile === "production";
+  const usesRedis = state.streams?.usesRedis ?? willUseRedis;
   const redis = state.streams?.state() ?? { isUp: !usesRedis, wasUp: !usesRedis };
   const embedded = [
     ...(config.vault === undefined ? ["vault"] : []),

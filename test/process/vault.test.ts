@@ -84,7 +84,8 @@ describe("a process whose credentials are in Vault", () => {
     await service.waitForLog(({ component }) => component === "vault");
     expect(await readiness(service)).toMatchObject({
       code: 503,
-      services: { vault: false, postgres: false },
+      services: { vault: false, postgres: false, redis: false },
+      embedded: [],
     });
 
     const figures = (await get(`${service.url}/metrics`)).text;
