@@ -36,19 +36,20 @@ async function isAlive(pid: number, owner: string): Promise<boolean> {
   } catch (error) {
     if (!isForbidden(error)) return false;
   }
+  const [state] = await statOf(pid);
+  if (state === "Z" || state === "X") return false; // killed, and only its parent has yet to notice
   return owner === `${pid} ${await startTime(pid)}`;
 }
 
 /** Clock ticks from boot to the start of the process (Linux); elsewhere the pid alone has to do. */
 async function startTime(pid: number): Promise<string> {
+  return (await statOf(pid)).at(19) ?? "";
+}
+
+/** From the state on, which is the third field: the second is the command, which may hold spaces and brackets. */
+async function statOf(pid: number): Promise<string[]> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  // The second field is the command in brackets and may hold spaces and brackets itself.
-  return (
-    stat
-      .slice(stat.lastIndexOf(")") + 2)
-      .split(" ")
-      .at(19) ?? ""
-  );
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 function isExisting(error: unknown): boolean {
