@@ -173,6 +173,7 @@ const Interrupt = Type.Object({
   kind: Type.String({ description: "What asks: a tool, an approval node or the graph itself." }),
   tool: Type.Optional(Type.String({ description: "The tool that would be called." })),
   args: Type.Optional(Type.Unknown({ description: "The arguments it would be called with." })),
+  value: Type.Optional(Type.Unknown({ description: "What an approval node shows, or a graph asks with." })),
   args_digest: Type.Optional(argsDigest),
   allowed: Type.Array(decision, { description: "The decisions that are taken." }),
   message: Type.String({ description: "The question, for people." }),

@@ -53,6 +53,12 @@ describe("the schemas of event data", () => {
     expect([...Value.Errors(schema, value)]).toEqual([]);
   });
 
+  it("name what an approval node shows, beside what a tool asks with", () => {
+    const { items } = eventData.out.interrupted.properties.interrupts;
+
+    expect(Object.keys(items.properties)).toEqual(expect.arrayContaining(["tool", "args", "value"]));
+  });
+
   it.each([
     ["an execute without job_id", eventData.in.execute, {}],
     ["an empty job_id", eventData.in.cancel, { job_id: "" }],
