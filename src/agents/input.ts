@@ -18,19 +18,24 @@ const PLAIN: Expectations = { shape: "agent", channels: [] };
 export function toInput(input: unknown, { shape, channels }: Expectations = PLAIN): unknown {
   // The operator's graph has a state of its own.
   if (shape === "graph" && typeof input !== "string") return isRecord(input) ? input : notAnInput();
-  const state = { ...readMessages(input, channels), ...readFields(input, channels) };
+  const state = { ...readMessages(input, shape, channels), ...readFields(input, channels) };
   return shape === "pipeline"
     ? { ...state, turn_input: input, turn_routes: null, structuredResponse: null }
     : state;
 }
 
-function readMessages(input: unknown, channels: readonly Channel[]): { messages?: InputMessage[] } {
+function readMessages(
+  input: unknown,
+  shape: Expectations["shape"],
+  channels: readonly Channel[],
+): { messages?: InputMessage[] } {
   if (typeof input === "string") return { messages: [{ role: "user", content: readContent(input, ROOT) }] };
   if (!isRecord(input)) return notAnInput();
   refuseOthers(input, ROOT, ["messages", ...channels.map(({ name }) => name)]);
   const path = below(ROOT, "messages");
   const messages = input["messages"];
-  if (messages === undefined && Object.keys(input).length > 0) return {}; // fields of the state will do
+  // Fields of the state will do, and a pipeline may need nothing to begin with.
+  if (messages === undefined && (shape === "pipeline" || Object.keys(input).length > 0)) return {};
   if (!Array.isArray(messages)) throw invalidInput("messages is a list of {role, content}", path);
   if (messages.length === 0) throw invalidInput("there is no message", path);
   return { messages: messages.map((message, i) => readMessage(message, below(path, i))) };

@@ -18,6 +18,10 @@ describe("the input of a run", () => {
     expect(toInput(input)).toEqual(input);
   });
 
+  it("may be empty for a pipeline, which may need nothing to begin with", () => {
+    expect(toInput({}, { shape: "pipeline", channels: [] })).toMatchObject({ turn_input: {} });
+  });
+
   const message = { role: "user", content: "a" };
   it.each([
     ["nothing", undefined, "/input"],
