@@ -18,6 +18,8 @@ import {
 export type Counter = {
   handleLLMEnd(result: ModelResult): void;
   handleToolStart(): void;
+  /** The call that was counted asks a person first: it is made, and counted, after the answer. */
+  askedInstead(): void;
   /** What a call cost; undefined where the operator's table has no price for it. */
   addCost(usd: number | undefined): void;
 };
@@ -149,6 +151,7 @@ export class RunWatch {
     const { kind, label, span, startedAt } = call;
     if (kind === "node") nodeMetrics.ended(label, (performance.now() - startedAt) / 1000);
     if (kind === "tool") toolMetrics.called(label, ending);
+    if (kind === "tool" && ending === "interrupted") this.#counter.askedInstead();
     if (ending !== "ok") span?.setAttribute("agent_executor.outcome", ending);
     if (span !== undefined && error !== undefined && ending === "failed") failSpan(span, error);
     span?.end();

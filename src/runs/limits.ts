@@ -83,6 +83,10 @@ export class Meter {
     this.#check("tool_calls", this.#counted.tool_calls);
   }
 
+  askedInstead(): void {
+    this.#counted.tool_calls--;
+  }
+
   addCost(usd: number | undefined): void {
     this.#cost = usd === undefined || this.#cost === undefined ? undefined : this.#cost + usd;
     this.#isPriced = true;

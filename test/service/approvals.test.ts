@@ -72,6 +72,17 @@ describe("a tool that a person must allow", () => {
     expect(tools.calls.map(({ body }) => JSON.parse(body))).toEqual([{ amount: 7 }]);
   });
 
+  it("counts once, although it begins again behind the decision, also beside a call that asks nobody", async () => {
+    const calls = [[...PAY.flat(), { name: "pay", args: { amount: 1 } }]];
+    const agent = callingAgent(tools.url, calls, { approval: { when: "args.amount > 5" } });
+    const { jobId, interrupts } = await asked({ ...agent, limits: { tool_calls: 2 } });
+
+    const reply = await decide(jobId, only(interrupts), { decision: "approve" });
+
+    expect(reply.json()).toMatchObject({ result: { output: "done" }, usage: { tool_calls: 2 } });
+    expect(tools.calls.map(({ body }) => JSON.parse(body).amount)).toEqual([1, 7]);
+  });
+
   it("is called with other arguments when they are edited and fit its schema", async () => {
     const { jobId, interrupts } = await asked();
 
