@@ -14,7 +14,7 @@ On a terminal it prints text and colours (\`NO_COLOR\` says no), elsewhere JSON,
 What went wrong is on standard error, in one sentence that says what to do.
 
 \`jobs\`, \`approve\`, \`reject\` and \`trace\` talk to a service over HTTP: \`--url\` or \`AGENT_EXECUTOR_URL\`, with \`--token\` or
-\`AGENT_EXECUTOR_TOKEN\` where it asks for one. \`db\`, \`outbox\` and \`doctor\` read the service's own variables
+\`AGENT_EXECUTOR_TOKEN\` where it asks for one; \`send\` takes the latter too. \`db\`, \`outbox\` and \`doctor\` read the service's own variables
 ([configuration.md](configuration.md)) and go to its database: an embedded one is locked while its service runs.`;
 
 export function cliPage(): string {

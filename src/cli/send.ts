@@ -11,16 +11,17 @@ import { UsageError } from "./usage-error.ts";
 const STRUCTURED = "application/cloudevents+json";
 const NATS_MS = 5000;
 
-export async function send([file, url]: readonly string[], { print }: CliTools): Promise<void> {
+export async function send([file, url]: readonly string[], tools: CliTools): Promise<void> {
   const event = await readInput(required(file, "a file (- reads standard input)"));
-  await sendEvent(event, required(url, "the URL of the service, or of NATS,"), print);
+  await sendEvent(event, required(url, "the URL of the service, or of NATS,"), tools);
 }
 
 /** Sends one event. What the file leaves out of the envelope and can be made up is made up. */
-async function sendEvent(given: string, to: string, print: (line: string) => void): Promise<void> {
+async function sendEvent(given: string, to: string, { env, print }: CliTools): Promise<void> {
   const event = complete(given);
   if (/^(nats|tls):\/\//i.test(to)) await sendByNats(event, to, print);
-  else if (/^https?:\/\//i.test(to) && URL.canParse(to)) await sendByHttp(event, to, print);
+  else if (/^https?:\/\//i.test(to) && URL.canParse(to))
+    await sendByHttp(event, to, env["AGENT_EXECUTOR_TOKEN"], print);
   else throw new UsageError("send takes a URL that begins with http://, https://, nats:// or tls://");
 }
 
@@ -48,10 +49,16 @@ function doesNotAnswer(cause: unknown): CommandFailed {
   return new CommandFailed(`nobody answers there (${why}): start it, or correct the URL`, 3, { cause });
 }
 
-async function sendByHttp(event: Event, to: string, print: (line: string) => void): Promise<void> {
+async function sendByHttp(
+  event: Event,
+  to: string,
+  token: string | undefined,
+  print: (line: string) => void,
+): Promise<void> {
   const http = await import(to.toLowerCase().startsWith("https:") ? "node:https" : "node:http");
   const response = await new Promise<import("node:http").IncomingMessage>((resolve, reject) => {
-    const asked = http.request(to, { method: "POST", headers: { "content-type": STRUCTURED } }, resolve);
+    const headers = { "content-type": STRUCTURED, ...(token && { authorization: `Bearer ${token}` }) };
+    const asked = http.request(to, { method: "POST", headers }, resolve);
     Readable.from([JSON.stringify(event)])
       .pipe(asked)
       .once("error", (error: unknown) => reject(doesNotAnswer(error)));
@@ -63,7 +70,8 @@ async function sendByHttp(event: Event, to: string, print: (line: string) => voi
   );
   print([String(status), ...notes].join("  "));
   if (body !== "") print(body);
-  if (status >= 400) throw new Error(`the event was not taken (${status})`);
+  const hint = status === 401 ? ": give a token by AGENT_EXECUTOR_TOKEN" : "";
+  if (status >= 400) throw new Error(`the event was not taken (${status})${hint}`);
 }
 
 async function sendByNats(event: Event, to: string, print: (line: string) => void): Promise<void> {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCommandLine } from "../../src/cli/run.ts";
 import { consumerState, resultFor } from "../nats/messages.ts";
 import { executeEvent } from "../support/agents.ts";
+import { startIssuer } from "../support/issuer.ts";
 import { NatsServer } from "../support/nats-server.ts";
 import { startTestService, type TestService } from "../support/service.ts";
 import { freePort, until } from "../support/wait.ts";
@@ -17,10 +18,17 @@ const fileOf = (value: unknown) => {
 };
 
 async function send(...args: string[]): Promise<{ code: number; lines: string[] }> {
+  return await sendWith({}, ...args);
+}
+
+async function sendWith(
+  env: Record<string, string>,
+  ...args: string[]
+): Promise<{ code: number; lines: string[] }> {
   const lines: string[] = [];
   const print = (line: string) => void lines.push(line);
   const nobody = () => Promise.reject(new Error("not asked for"));
-  const tools = { openDatabase: nobody, checks: nobody, print, complain: print };
+  const tools = { openDatabase: nobody, checks: nobody, print, complain: print, env };
   return { code: await runCommandLine(["send", ...args], tools), lines };
 }
 
@@ -46,6 +54,23 @@ describe("agent-executor send", () => {
     expect(code).toBe(0);
     expect(lines[0]).toBe("200  ce-type: dev.my-platform.agent.completed");
     expect(JSON.parse(lines[1] ?? "")).toMatchObject({ job_id: data["job_id"], result: { output: "done" } });
+  });
+
+  it("shows its token to a service that asks for one, and says so where there is none", async () => {
+    await using issuer = await startIssuer();
+    const guarded = await startTestService({ OIDC_ISSUER: issuer.url, OIDC_AUDIENCE: issuer.audience });
+    const { type, data } = executeEvent();
+    const file = fileOf({ type, data });
+
+    const without = await send(file, guarded.url);
+    const known = await sendWith({ AGENT_EXECUTOR_TOKEN: await issuer.token() }, file, guarded.url);
+    await guarded.close();
+
+    expect([without.code, without.lines.at(-1)]).toEqual([
+      1,
+      expect.stringContaining("give a token by AGENT_EXECUTOR_TOKEN"),
+    ]);
+    expect([known.code, known.lines[0]]).toEqual([0, "200  ce-type: dev.my-platform.agent.completed"]);
   });
 
   it("publishes an event, says where it is kept, and knows a copy", async () => {
