@@ -61,7 +61,7 @@ async function attempt(
 
 /**
  * The database of a process that dies at this statement: from there on nothing is answered, and nobody
- * goes on. `after` has the names of the statements before it.
+ * goes on. `after` has the names of the statements that were answered before it.
  */
 function dyingAt(
   db: Database,
@@ -73,15 +73,16 @@ function dyingAt(
   const died = new Promise<void>((done) => {
     die = done;
   });
-  const query: Database["query"] = (asked, text, values) => {
+  const query: Database["query"] = async (asked, text, values) => {
     const plain = asked.replace("-carrying", "");
     isDead ||= plain === name && after(before);
-    if (!isDead) {
-      before.push(plain);
-      return db.query(asked, text, values);
+    if (isDead) {
+      die();
+      return await new Promise<never>(() => {});
     }
-    die();
-    return new Promise(() => {});
+    const rows = await db.query(asked, text, values);
+    before.push(plain);
+    return rows as never;
   };
   return { db: { ...db, query }, died };
 }
