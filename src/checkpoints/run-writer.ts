@@ -46,6 +46,7 @@ export class RunWriter {
   hold(checkpoint: CheckpointRows): void {
     this.#held.push(checkpoint);
     if (checkpoint.ns === "") this.newest = checkpoint;
+    // A failure here is nobody's: what is held goes with the next write, which says so if the lease is lost.
     this.#timer ??= setTimeout(() => void this.flush().catch(() => undefined), HELD_AT_MOST_MS).unref();
   }
 

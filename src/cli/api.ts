@@ -76,7 +76,8 @@ export function refusalOf(status: number, text: string): CommandFailed {
   return new CommandFailed(what + hint, status === 502 || status === 503 || status === 504 ? 3 : 1);
 }
 
-function parsed(text: string): unknown {
+/** Undefined for what is no JSON. */
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

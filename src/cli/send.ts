@@ -3,6 +3,7 @@ import process from "node:process";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isJsonObject } from "../events/json-text.ts";
+import { parsed } from "./api.ts";
 import { readInput, required } from "./arguments.ts";
 import { CommandFailed } from "./exit.ts";
 import type { CliTools } from "./tools.ts";
@@ -34,14 +35,6 @@ function complete(given: string): Event {
     throw new UsageError("the file must hold a CloudEvent as JSON: {type, data: {job_id, …}}");
   }
   return { specversion: "1.0", id: randomUUID(), source: "agent-executor-cli", ...event, type };
-}
-
-function parsed(given: string): unknown {
-  try {
-    return JSON.parse(given);
-  } catch {
-    return undefined;
-  }
 }
 
 function doesNotAnswer(cause: unknown): CommandFailed {
